@@ -1,0 +1,51 @@
+# make demo     the whole job on real recordings, from nothing
+# make test     all tests, from nothing
+# make bench    cycles, code bytes and heap, compared with the last committed figures
+# make fuzz     two minutes of fuzzing of the loader and the kernels' checks
+# make build    cores and kernels for every architecture
+# make wheel    dist/wingbeat-*.whl, with the cores and kernels in it
+# make lint     ruff and mypy
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: setup build firmware demo test bench fuzz lint wheel clean
+
+setup: $(READY)
+
+$(READY): requirements-dev.txt pyproject.toml ports/system.sh
+	sh ports/system.sh
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+build: setup
+	$(PYTHON) ports/build.py
+
+firmware: setup
+	$(PYTHON) ports/qemu/firmware.py --board m0
+
+demo: build
+	$(PYTHON) examples/exercises/demo.py
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: build firmware lint
+	$(PYTHON) -m pytest
+
+bench: build
+	$(PYTHON) bench/bench.py
+
+fuzz: setup
+	$(PYTHON) tests/fuzz/fuzz.py
+
+wheel: build
+	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+
+clean:
+	rm -rf $(VENV) build dist host/wingbeat/_blobs host/*.egg-info

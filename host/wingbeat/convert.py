@@ -1,0 +1,252 @@
+"""From a trained model to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .errors import ModelError, UnsupportedModelError, UsageError
+from .forest.encode import Encoding, Missing, encode_forest
+from .forest.model import Forest
+from .program import Decision, Descriptor, Program, ProgramBuilder
+from .reference import Cast, Leaves, Operator, Probability, Shift
+from .reference.forest import max_features
+
+TYPECODES = {"float32": "f", "int16": "h", "int8": "b", "uint8": "B"}
+"""Input dtypes by name."""
+
+_GUARD_BITS = 9
+
+
+def read_model(model: Any) -> Forest:
+    """The neutral forest of a trained model.
+
+    Parameters
+    ----------
+    model : estimator of scikit-learn, trees converted by emlearn, or Forest
+
+    Raises
+    ------
+    UnsupportedModelError
+        It is of another kind.
+    ModelError
+        It is not trained.
+    """
+    if isinstance(model, Forest):
+        return model
+    library = type(model).__module__.partition(".")[0]
+    if library == "sklearn":
+        from .forest.sklearn import from_sklearn
+
+        return from_sklearn(model)
+    if library == "emlearn":
+        from .forest.emlearn import from_emlearn
+
+        return from_emlearn(model)
+    raise UnsupportedModelError(
+        f"a {type(model).__module__}.{type(model).__name__} cannot be converted: give a decision"
+        " tree, forest or gradient boosting of scikit-learn, or trees converted by emlearn"
+    )
+
+
+def convert(
+    model: Any,
+    *,
+    name: str = "model",
+    dtype: str | None = None,
+    labels: Sequence[str] | None = None,
+    features: Operator | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    rows: ArrayLike | None = None,
+    missing: Missing = "right",
+    output_scale: float | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> Program:
+    """Convert a trained model to a program that gives the same answers.
+
+    Parameters
+    ----------
+    model : estimator of scikit-learn, trees converted by emlearn, or Forest
+    name : str
+        Name of the module on the board; a Python identifier.
+    dtype : {"float32", "int16", "int8", "uint8"}, optional
+        Dtype of the model's features. Default: that of `features`, else float32, or int16 for a
+        model that compares integers.
+    labels : sequence of str, optional
+        Names of the classes. Default: the model's own class values.
+    features : operator, optional
+        Computes the model's features on the board, from what the board then takes as its input.
+    input_shape : tuple of int, optional
+        Shape of the input. Default: (features,).
+    rows : array [rows, n_features], optional
+        Feature rows, such as those of training: where rounding the leaves would change the class
+        of one of them, more bits are used.
+    missing : {"right", "follow"}
+        Where a float32 NaN goes: "follow" as in the source, at the price of more nodes.
+    output_scale : float, optional
+        For regression: the real value of one step of the output. Default: a power of two that
+        leaves at least 14 bits for the largest output.
+    meta : mapping, optional
+        Facts to keep in the program's file; JSON values.
+
+    Raises
+    ------
+    UnsupportedModelError, ModelError
+        The model cannot be converted.
+    UsageError
+        The arguments do not fit together.
+    """
+    forest = read_model(model)
+    typecode = _typecode(dtype, forest, features)
+    source = _Source(forest, typecode, features, input_shape)
+    x = None if rows is None else np.asarray(rows)
+    common = {"name": name, "labels": _labels(forest, labels)}
+    facts = dict(meta or {})
+    if forest.task == "regress":
+        return _regression(source, missing, output_scale, facts, common)
+    if forest.link == "none":
+        return _votes(source, x, missing, facts, common)
+    return _scores(source, missing, facts, common)
+
+
+class _Source:
+    """The start of a program, up to the features that the forest compares."""
+
+    def __init__(
+        self,
+        forest: Forest,
+        typecode: str,
+        features: Operator | None,
+        input_shape: tuple[int, ...] | None,
+    ) -> None:
+        self.forest = forest
+        if features is not None:
+            ((code, n_elements),) = features.inputs
+        else:
+            code, n_elements = typecode, forest.n_features
+        shape = input_shape or (n_elements,)
+        if int(np.prod(shape)) != n_elements:
+            raise UsageError(f"input_shape {shape} does not hold {n_elements} elements")
+        self.builder = ProgramBuilder(Descriptor(code, shape))
+        self.tensor = 0 if features is None else self.builder.add(features, 0)
+        self.typecode = typecode
+        if typecode in "bB" and forest.n_features > max_features(typecode):
+            # Nodes for 8-bit features have 8 bits for the feature's number.
+            self.tensor = self.builder.add(Cast(forest.n_features, typecode), self.tensor)
+            self.typecode = "h"
+
+    def add(self, encoding: Encoding) -> int:
+        return self.builder.add(encoding.operator, self.tensor)
+
+
+def _typecode(dtype: str | None, forest: Forest, features: Operator | None) -> str:
+    if features is not None:
+        ((typecode, n_features),) = features.outputs
+        if n_features != forest.n_features:
+            raise UsageError(
+                f"the model takes {forest.n_features} features, but the operator"
+                f" {features.KERNEL} gives {n_features}"
+            )
+        return typecode
+    if dtype is None:
+        return "h" if forest.integer_only else "f"
+    if dtype not in TYPECODES:
+        raise UsageError(f"dtype {dtype!r}: choose one of {', '.join(TYPECODES)}")
+    return TYPECODES[dtype]
+
+
+def _labels(forest: Forest, labels: Sequence[str] | None) -> tuple[str, ...]:
+    if labels is None:
+        return tuple(str(value) for value in forest.classes)
+    if len(labels) != len(forest.classes):
+        raise UsageError(f"{len(labels)} labels, but the model has {len(forest.classes)} classes")
+    return tuple(labels)
+
+
+def _votes(
+    source: _Source,
+    rows: Any,
+    missing: Missing,
+    meta: dict[str, Any],
+    common: dict[str, Any],
+) -> Program:
+    encoding = encode_forest(source.forest, source.typecode, rows=rows, missing=missing)
+    sums = source.add(encoding)
+    meta["leaves"] = {
+        "bits": encoding.leaf_bits,
+        "full_weight": encoding.operator.full_weight,
+        "exact_share": encoding.exact_leaves,
+        "rows_checked": encoding.rows_checked,
+        "rows_changed": encoding.rows_changed,
+    }
+    output, scale = sums, encoding.scale
+    if encoding.operator.leaves is Leaves.WIDE:
+        largest = encoding.operator.full_weight * len(source.forest.trees)
+        bits = max(0, largest.bit_length() - 16)
+        output = source.builder.add(Shift(source.forest.n_outputs, bits, "H"), sums)
+        scale *= 2.0**bits
+    return source.builder.finish(
+        output=output,
+        decision=Decision.ARGMAX,
+        decision_tensor=sums,
+        scale=scale,
+        meta=meta,
+        **common,
+    )
+
+
+def _scores(
+    source: _Source, missing: Missing, meta: dict[str, Any], common: dict[str, Any]
+) -> Program:
+    forest = source.forest
+    encoding = encode_forest(forest, source.typecode, missing=missing)
+    sums = source.add(encoding)
+    fraction_bits = round(-np.log2(encoding.scale))
+    if fraction_bits < 0:
+        raise ModelError(
+            "the scores of this model exceed 2**30: scale the learning rate or the loss down"
+        )
+    meta["leaves"] = {"bits": encoding.leaf_bits, "fraction_bits": fraction_bits}
+    output = source.builder.add(Probability(forest.n_outputs, fraction_bits), sums)
+    return source.builder.finish(
+        output=output,
+        decision=Decision.POSITIVE if forest.is_binary_score else Decision.ARGMAX,
+        decision_tensor=sums,
+        scale=1.0 / 65535,
+        meta=meta,
+        **common,
+    )
+
+
+def _regression(
+    source: _Source,
+    missing: Missing,
+    output_scale: float | None,
+    meta: dict[str, Any],
+    common: dict[str, Any],
+) -> Program:
+    n_trees = max(1, len(source.forest.trees))
+    # A single tree needs no guard bits: its leaf is the output.
+    guard = 0 if n_trees == 1 else (n_trees - 1).bit_length() + _GUARD_BITS
+    if output_scale is None:
+        encoding = encode_forest(source.forest, source.typecode, missing=missing)
+    else:
+        unit = output_scale * 2.0**-guard
+        encoding = encode_forest(source.forest, source.typecode, missing=missing, unit=unit)
+    sums = source.add(encoding)
+    output = sums if guard == 0 else source.builder.add(Shift(1, guard, "i"), sums)
+    meta["leaves"] = {
+        "bits": encoding.leaf_bits,
+        "largest_error_in_steps": 0.5 + (n_trees / 2) * 2.0**-guard if guard else 0.5,
+    }
+    return source.builder.finish(
+        output=output,
+        decision=Decision.VALUE,
+        decision_tensor=output,
+        scale=encoding.scale * 2.0**guard,
+        meta=meta,
+        **common,
+    )

@@ -1,0 +1,161 @@
+"""Pictures for reports."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wingbeat.evaluate import ClassReport
+from wingbeat.files import write_atomic
+from wingbeat.recordings import optional_module
+
+_LONGEST_LABEL = 22
+_DOTS_PER_INCH = 150
+_CELL_INCHES = {4: 0.9, 8: 0.72, 14: 0.58}
+_SMALLEST_CELL_INCHES = 0.46
+
+
+def confusion_matrix(report: ClassReport, path: Path | str, title: str) -> None:
+    """Draw a confusion matrix as a PNG; the same report and matplotlib give the same bytes.
+
+    Each cell has its share of the true class in percent and, below, its count of rows. Empty cells
+    stay blank. The colour (one hue, light to dark) shows the share, so it reads without colour
+    vision. Labels longer than 22 characters lose their middle.
+
+    Parameters
+    ----------
+    report : ClassReport
+        With 1 to about 30 classes.
+    path : Path or str
+        Where the PNG goes. Its folder must exist.
+    title : str
+        Printed above.
+
+    Raises
+    ------
+    DataError
+        matplotlib is not installed.
+    OSError
+        The picture cannot be written.
+    """
+    style = optional_module("matplotlib.style", "drawing a confusion matrix", "matplotlib")
+    with style.context("default"):
+        write_atomic(path, _draw(report, title))
+
+
+def _draw(report: ClassReport, title: str) -> bytes:
+    figures: Any = optional_module("matplotlib.figure", "drawing", "matplotlib")
+    canvases: Any = optional_module("matplotlib.backends.backend_agg", "drawing", "matplotlib")
+    count = len(report.labels)
+    cell = next(
+        (inches for most, inches in _CELL_INCHES.items() if count <= most), _SMALLEST_CELL_INCHES
+    )
+    names = [_short(name) for name in report.labels]
+    longest = max(len(name) for name in names)
+    upright = longest * 0.085 > cell
+    side = cell * count
+    left, right = 0.75 + 0.085 * max(longest, 4), 0.85
+    below = 0.6 + (0.085 * longest if upright else 0.1)
+    width = max(left + side + right, 4.4)
+    wrapped = textwrap.wrap(title, int((width - 0.4) / 0.118)) or [""]
+    above = 0.78 + 0.22 * len(wrapped)
+    height = below + side + above
+
+    figure = figures.Figure(figsize=(width, height), dpi=_DOTS_PER_INCH)
+    canvases.FigureCanvasAgg(figure)
+    axes = figure.add_axes((left / width, below / height, side / width, side / height))
+    totals = report.confusion.sum(axis=1, keepdims=True)
+    percent = 100 * report.confusion / np.maximum(totals, 1)
+    shade = (percent / 100) ** 0.7
+    axes.imshow(shade, cmap="Blues", vmin=0, vmax=1.15, aspect="auto")
+
+    for (row, column), rows in np.ndenumerate(report.confusion):
+        if not rows:
+            continue
+        colour = "white" if shade[row, column] > 0.68 else "#1a1a1a"
+        bold = "bold" if row == column else "normal"
+        axes.text(
+            column,
+            row - 0.12,
+            _percent_text(float(percent[row, column])),
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=4 + cell * 11,
+            weight=bold,
+        )
+        axes.text(
+            column,
+            row + 0.22,
+            str(rows),
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=(3.2 + cell * 8) * min(1, 5 / len(str(rows))),
+        )
+    ticks = np.arange(count)
+    axes.set_xticks(ticks, names, rotation=90 if upright else 0, fontsize=10)
+    axes.set_yticks(ticks, names, fontsize=10)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set_parse_math(False)
+    axes.set_xticks(ticks[1:] - 0.5, minor=True)
+    axes.set_yticks(ticks[1:] - 0.5, minor=True)
+    axes.grid(which="minor", color="#d9d9d9", linewidth=0.6)
+    axes.tick_params(which="both", length=0)
+    for spine in axes.spines.values():
+        spine.set_color("#8c8c8c")
+    axes.set_xlabel("predicted", fontsize=11)
+    axes.set_ylabel("true", fontsize=11)
+    for row in range(count):
+        axes.text(
+            count - 0.5 + 0.12 / cell,
+            row,
+            f"of {int(totals[row, 0])}",
+            ha="left",
+            va="center",
+            fontsize=9,
+            color="#595959",
+        )
+    low, high = report.interval
+    figure.text(
+        0.2 / width,
+        1 - 0.18 / height,
+        "\n".join(wrapped),
+        ha="left",
+        va="top",
+        fontsize=13,
+        weight="bold",
+        parse_math=False,
+    )
+    figure.text(
+        0.2 / width,
+        1 - (0.3 + 0.22 * len(wrapped)) / height,
+        f"accuracy {100 * report.accuracy:.1f} % of {report.n} "
+        f"(95 %: {100 * low:.1f} to {100 * high:.1f})\n"
+        "cells: percent of the true class, and rows",
+        ha="left",
+        va="top",
+        fontsize=9.5,
+        color="#404040",
+    )
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return picture.getvalue()
+
+
+def _percent_text(percent: float) -> str:
+    if percent < 0.5:
+        return "<1"
+    return "99" if 99 <= percent < 100 else f"{percent:.0f}"
+
+
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    if len(name) <= _LONGEST_LABEL:
+        return name
+    end = _LONGEST_LABEL // 2 - 1
+    return name[: _LONGEST_LABEL - end - 1] + "\u2026" + name[-end:]

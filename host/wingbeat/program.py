@@ -1,0 +1,505 @@
+"""Programs: compiled models that are the same for every board.
+
+A program is a straight list of operator calls over one planned arena. `Program` makes its bytes
+(SPEC.md, "Program"), reads them back, runs them in NumPy, and saves them as a `.wbp` file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import FormatError, UsageError
+from .files import write_atomic
+from .plan import Lifetime, plan_arena
+from .reference import DTYPES, Operator, decode_operator
+
+if TYPE_CHECKING:
+    from .assemble import Module
+
+MAGIC = b"WGNB"
+FORMAT_VERSION = 1
+MAX_OPERANDS = 4
+_PLACE_INPUT = 0xFFFFFFFF
+_HEADER = struct.Struct("<4sHBxII6H")
+_DESCRIPTOR = struct.Struct("<4Ifi")
+_TENSOR = struct.Struct("<IIc3x")
+_CALL = struct.Struct("<HBBII4H")
+_MEMBER_PROGRAM, _MEMBER_META = "program.bin", "meta.json"
+
+
+class Decision(IntEnum):
+    """What `predict` returns."""
+
+    VALUE = 0
+    """The one element of the decision tensor."""
+    ARGMAX = 1
+    """The index of the first largest element of the decision tensor."""
+    NONE = 2
+    """Nothing: the program has several outputs and no decision."""
+    POSITIVE = 3
+    """1 if the one element of the decision tensor is above 0, else 0."""
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """Input or output of a program, as a user sees it.
+
+    Attributes
+    ----------
+    typecode : str
+        As in Python's `array` module: b B h H i f.
+    shape : tuple of int
+        One to four dimensions.
+    scale : float
+        Real value = (stored - zero_point) * scale.
+    zero_point : int
+    """
+
+    typecode: str
+    shape: tuple[int, ...]
+    scale: float = 1.0
+    zero_point: int = 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype."""
+        return DTYPES[self.typecode]
+
+    @property
+    def n_elements(self) -> int:
+        """Product of the dimensions."""
+        return int(np.prod(self.shape))
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Memory that operators read and write.
+
+    Attributes
+    ----------
+    typecode : str
+    n_elements : int
+    place : int or None
+        Byte offset in the arena; None for the model's input.
+    """
+
+    typecode: str
+    n_elements: int
+    place: int | None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.n_elements * DTYPES[self.typecode].itemsize
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operator with its operands: tensor numbers of inputs, outputs, scratch."""
+
+    operator: Operator
+    operands: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled model.
+
+    Attributes
+    ----------
+    name : str
+        A Python identifier: the module's name on the board.
+    tensors : tuple of Tensor
+    calls : tuple of Call
+        In the order in which they run.
+    input, output : Descriptor
+    output_tensor, decision_tensor : int
+        Tensor 0 is the input.
+    decision : Decision
+    arena : int
+        Bytes that running takes.
+    labels : tuple of str
+        Names of the classes; empty for regression.
+    meta : mapping
+        Whatever else is worth keeping (source, training, accuracy); JSON values only.
+    """
+
+    name: str
+    tensors: tuple[Tensor, ...]
+    calls: tuple[Call, ...]
+    input: Descriptor
+    output: Descriptor
+    output_tensor: int
+    decision_tensor: int
+    decision: Decision
+    arena: int
+    labels: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    # ---- Bytes
+
+    def encode(self) -> bytes:
+        """The bytes that go on the board."""
+        tables_end = _HEADER.size + 2 * _DESCRIPTOR.size
+        tables_end += _TENSOR.size * len(self.tensors) + _CALL.size * len(self.calls)
+        params = [call.operator.encode() for call in self.calls]
+        calls, position = [], tables_end
+        for call, data in zip(self.calls, params, strict=True):
+            operands = call.operands + (0,) * (MAX_OPERANDS - len(call.operands))
+            opcode, n_inputs = call.operator.OPCODE, len(call.operator.inputs)
+            calls.append(
+                _CALL.pack(opcode, n_inputs, len(call.operands), position, len(data), *operands)
+            )
+            position += len(data)
+        header = _HEADER.pack(
+            MAGIC,
+            FORMAT_VERSION,
+            self.decision,
+            position + 4,
+            self.arena,
+            len(self.tensors),
+            len(self.calls),
+            0,
+            self.output_tensor,
+            self.decision_tensor,
+            0,
+        )
+        tensors = [
+            _TENSOR.pack(
+                _PLACE_INPUT if tensor.place is None else tensor.place,
+                tensor.size,
+                tensor.typecode.encode(),
+            )
+            for tensor in self.tensors
+        ]
+        descriptors = [_encode_descriptor(self.input), _encode_descriptor(self.output)]
+        body = b"".join([header, *descriptors, *tensors, *calls, *params])
+        return body + struct.pack("<I", zlib.crc32(body))
+
+    @classmethod
+    def decode(
+        cls,
+        data: bytes,
+        name: str,
+        labels: Sequence[str] = (),
+        meta: Mapping[str, Any] | None = None,
+    ) -> Program:
+        """Read the bytes of a program.
+
+        Raises
+        ------
+        FormatError
+            They are damaged, cut short or of another format version.
+        """
+        if len(data) < _HEADER.size or data[:4] != MAGIC:
+            raise FormatError("not a Wingbeat program: it does not start with 'WGNB'")
+        (_, version, decision, size, arena, n_tensors, n_calls, _, output, decides, _) = (
+            _HEADER.unpack_from(data)
+        )
+        if version != FORMAT_VERSION:
+            raise FormatError(
+                f"program format {version}, this Wingbeat reads {FORMAT_VERSION};"
+                " convert the model again with this version, or upgrade"
+            )
+        if size != len(data) or size % 4:
+            raise FormatError(f"the program has {len(data)} bytes, its header says {size}")
+        if zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
+            raise FormatError("the program is damaged: its checksum is wrong; copy it again")
+        try:
+            position = _HEADER.size + 2 * _DESCRIPTOR.size
+            tensors = [_decode_tensor(data, position + _TENSOR.size * i) for i in range(n_tensors)]
+            position += _TENSOR.size * n_tensors
+            calls = [_decode_call(data, position + _CALL.size * i) for i in range(n_calls)]
+            program = cls(
+                name,
+                tuple(tensors),
+                tuple(calls),
+                _decode_descriptor(data, _HEADER.size, tensors[0].typecode),
+                _decode_descriptor(data, _HEADER.size + _DESCRIPTOR.size, tensors[output].typecode),
+                output,
+                decides,
+                Decision(decision),
+                arena,
+                tuple(labels),
+                dict(meta or {}),
+            )
+        except (struct.error, IndexError, KeyError, ValueError) as error:
+            raise FormatError(f"the program is inconsistent: {error}") from error
+        _check_operands(program)
+        return program
+
+    @property
+    def hash(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the program's bytes."""
+        return hashlib.sha256(self.encode()).hexdigest()[:16]
+
+    # ---- Files
+
+    def save(self, path: Path | str) -> None:
+        """Write a `.wbp` file: the program, its name, labels and meta."""
+        meta = {"name": self.name, "labels": list(self.labels), "meta": dict(self.meta)}
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for member, data in (
+                (_MEMBER_PROGRAM, self.encode()),
+                (_MEMBER_META, (json.dumps(meta, indent=1, sort_keys=True) + "\n").encode()),
+            ):
+                # A fixed date: the same program gives the same file.
+                archive.writestr(zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0)), data)
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path | str) -> Program:
+        """Read a `.wbp` file.
+
+        Raises
+        ------
+        FormatError
+            It is not a `.wbp` file, or it is damaged.
+        OSError
+            It cannot be read.
+        """
+        data = Path(path).read_bytes()
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                program = archive.read(_MEMBER_PROGRAM)
+                described = json.loads(archive.read(_MEMBER_META))
+            name, labels, meta = described["name"], described["labels"], described["meta"]
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+            raise FormatError(
+                f"{path} is not a Wingbeat program (.wbp), or it is damaged: {error};"
+                " make it again with 'wingbeat train'"
+            ) from error
+        return cls.decode(program, name, labels, meta)
+
+    # ---- Results
+
+    def run(self, x: ArrayLike) -> NDArray[Any]:
+        """Raw outputs, as the board gives them: the NumPy reference.
+
+        Parameters
+        ----------
+        x : array [rows, *input.shape] or [*input.shape]
+            Of the input's dtype.
+
+        Returns
+        -------
+        array [rows, *output.shape] or [*output.shape]
+            Of the output's dtype. Real value = (stored - zero_point) * scale.
+
+        Raises
+        ------
+        UsageError
+            Wrong dtype or shape.
+        """
+        rows, single = self._rows(x)
+        result = self._values(rows)[self.output_tensor]
+        result = result.reshape(len(rows), *self.output.shape)
+        return np.asarray(result[0] if single else result)
+
+    def predict(self, x: ArrayLike) -> NDArray[np.int64]:
+        """What `predict` returns on the board, for each row: class number, or value in steps.
+
+        Raises
+        ------
+        UsageError
+            Wrong dtype or shape, or the program makes no decision.
+        """
+        if self.decision is Decision.NONE:
+            raise UsageError("this program has several outputs and no decision: use run()")
+        rows, single = self._rows(x)
+        values = self._values(rows)[self.decision_tensor].astype(np.int64)
+        if self.decision is Decision.ARGMAX:
+            decided = values.argmax(axis=1)
+        elif self.decision is Decision.POSITIVE:
+            decided = (values[:, 0] > 0).astype(np.int64)
+        else:
+            decided = values[:, 0]
+        return np.asarray(decided[0] if single else decided)
+
+    def assemble(self, arch: str) -> Module:
+        """The module for boards of this architecture.
+
+        Raises
+        ------
+        UsageError
+            There is no such architecture.
+        BuildError
+            Its core or a kernel is not installed.
+        """
+        from .assemble import assemble
+
+        return assemble(self, arch)
+
+    def _rows(self, x: ArrayLike) -> tuple[NDArray[Any], bool]:
+        array = np.asarray(x)
+        shape = self.input.shape
+        single = array.shape == shape
+        if not single and array.shape[1:] != shape:
+            raise UsageError(
+                f"input of shape {array.shape}: expected {shape}, or rows of it"
+                f" ({('rows', *shape)})".replace("'", "")
+            )
+        if array.dtype != self.input.dtype:
+            raise UsageError(
+                f"input of dtype {array.dtype}: expected {self.input.dtype};"
+                " convert it as the training data were"
+            )
+        return array.reshape(-1, self.input.n_elements), single
+
+    def _values(self, rows: NDArray[Any]) -> dict[int, NDArray[Any]]:
+        values: dict[int, NDArray[Any]] = {0: rows}
+        for call in self.calls:
+            n_inputs = len(call.operator.inputs)
+            results = call.operator.apply(*(values[index] for index in call.operands[:n_inputs]))
+            for index, result in zip(call.operands[n_inputs:], results, strict=False):
+                values[index] = result
+        return values
+
+
+class ProgramBuilder:
+    """Builds a program call by call, then plans its arena.
+
+    Parameters
+    ----------
+    input : Descriptor
+    """
+
+    def __init__(self, input: Descriptor) -> None:
+        self.input = input
+        self._tensors = [(input.typecode, input.n_elements)]
+        self._calls: list[Call] = []
+
+    def add(self, operator: Operator, *inputs: int) -> int:
+        """Append a call on the tensors `inputs`; the number of its first output.
+
+        Raises
+        ------
+        UsageError
+            A tensor is not what the operator takes.
+        """
+        for index, wanted in zip(inputs, operator.inputs, strict=True):
+            if self._tensors[index] != wanted:
+                raise UsageError(
+                    f"operator {operator.KERNEL} takes {_describe(wanted)},"
+                    f" but got {_describe(self._tensors[index])}"
+                )
+        first = len(self._tensors)
+        self._tensors += [*operator.outputs, *operator.scratch]
+        self._calls.append(Call(operator, (*inputs, *range(first, len(self._tensors)))))
+        return first
+
+    def finish(
+        self,
+        name: str,
+        output: int,
+        decision: Decision,
+        decision_tensor: int | None = None,
+        *,
+        shape: tuple[int, ...] | None = None,
+        scale: float = 1.0,
+        zero_point: int = 0,
+        labels: Sequence[str] = (),
+        meta: Mapping[str, Any] | None = None,
+    ) -> Program:
+        """Plan the arena and make the program.
+
+        Raises
+        ------
+        UsageError
+            `name` is not a Python identifier.
+        """
+        if not name.isidentifier() or not name.isascii():
+            raise UsageError(f"{name!r} cannot be imported as a module: use letters, digits and _")
+        typecode, n_elements = self._tensors[output]
+        program = Program(
+            name,
+            tuple(Tensor(*tensor, None if i == 0 else 0) for i, tensor in enumerate(self._tensors)),
+            tuple(self._calls),
+            self.input,
+            Descriptor(typecode, shape or (n_elements,), scale, zero_point),
+            output,
+            output if decision_tensor is None else decision_tensor,
+            decision,
+            0,
+            tuple(labels),
+            dict(meta or {}),
+        )
+        return _place(program)
+
+
+def _describe(tensor: tuple[str, int]) -> str:
+    return f"{DTYPES[tensor[0]].name}[{tensor[1]}]"
+
+
+def _place(program: Program) -> Program:
+    end = len(program.calls)
+    lifetimes = []
+    for index, tensor in list(enumerate(program.tensors))[1:]:
+        uses = [i for i, call in enumerate(program.calls) if index in call.operands]
+        kept = index in (program.output_tensor, program.decision_tensor)
+        lifetimes.append(Lifetime(tensor.size, min(uses), end if kept else max(uses)))
+    places, arena = plan_arena(lifetimes)
+    tensors = [
+        replace(tensor, place=place)
+        for tensor, place in zip(program.tensors[1:], places, strict=True)
+    ]
+    return replace(program, tensors=(program.tensors[0], *tensors), arena=arena)
+
+
+def _encode_descriptor(descriptor: Descriptor) -> bytes:
+    shape = descriptor.shape + (0,) * (4 - len(descriptor.shape))
+    return _DESCRIPTOR.pack(*shape, descriptor.scale, descriptor.zero_point)
+
+
+def _decode_descriptor(data: bytes, position: int, typecode: str) -> Descriptor:
+    *shape, scale, zero_point = _DESCRIPTOR.unpack_from(data, position)
+    while shape and shape[-1] == 0:
+        shape.pop()
+    return Descriptor(typecode, tuple(shape), scale, zero_point)
+
+
+def _decode_tensor(data: bytes, position: int) -> Tensor:
+    place, size, code = _TENSOR.unpack_from(data, position)
+    typecode = code.decode("ascii")
+    return Tensor(
+        typecode, size // DTYPES[typecode].itemsize, None if place == _PLACE_INPUT else place
+    )
+
+
+def _decode_call(data: bytes, position: int) -> Call:
+    opcode, _, n_operands, offset, size, *operands = _CALL.unpack_from(data, position)
+    if offset + size > len(data) - 4:
+        raise ValueError("an operator's parameters lie outside of the program")
+    return Call(decode_operator(opcode, data[offset : offset + size]), tuple(operands[:n_operands]))
+
+
+def _check_operands(program: Program) -> None:
+    for call in program.calls:
+        operator = call.operator
+        wanted = [*operator.inputs, *operator.outputs, *operator.scratch]
+        found = [
+            (program.tensors[index].typecode, program.tensors[index].n_elements)
+            for index in call.operands
+        ]
+        if found != wanted:
+            raise FormatError(
+                f"the program is inconsistent: operator {operator.KERNEL} has other operands"
+                " than it needs"
+            )

@@ -1,0 +1,388 @@
+"""MicroPython on a microcontroller that QEMU emulates.
+
+``ports/qemu/boards.toml`` says what the boards are, ``ports/qemu/firmware.py`` builds their
+firmware. Both belong to the source tree, not to the installed package.
+
+Files reach the board as a ROMFS image that QEMU puts into its flash, and the script goes through
+mpremote's raw REPL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from wingbeat.errors import BuildError, DeviceError, TargetError, UsageError
+from wingbeat.targets import Execution, check_names, device_error
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PORTS = Path(__file__).resolve().parents[3] / "ports"
+ALIGNMENT = 16
+"""Bytes: every file's data in a ROMFS image starts at a multiple of this address."""
+
+_MOUNT = """\
+import os, sys, uctypes, vfs
+vfs.mount(vfs.VfsRom(uctypes.bytearray_at({address}, {size})), "/rom")
+os.chdir("/rom")
+sys.path.append("/rom")
+del os, sys, uctypes, vfs
+"""
+_LISTENING = re.compile(r"info: QEMU waiting for connection on: disconnected:tcp:([^,\s]+)")
+_FAULT = re.compile(
+    r"\r?\n?wingbeat fault: exception (\d+) pc ([0-9a-f]{8}) lr ([0-9a-f]{8})([^\r\n]*)"
+)
+_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+
+
+@dataclass(frozen=True)
+class Board:
+    """One row of ``boards.toml``, which explains the fields. Sizes are in bytes."""
+
+    name: str
+    description: str
+    arch: str
+    port_board: str
+    toolchain: str
+    toolchain_packages: list[str]
+    emulator: str
+    emulator_package: str
+    emulator_options: list[str]
+    icount_shift: int
+    heap_size: int
+    rom_address: int
+    rom_size: int
+
+
+def read_boards() -> dict[str, Board]:
+    """Return the emulated boards by name.
+
+    Raises
+    ------
+    BuildError
+        This is not Wingbeat's source tree.
+    """
+    path = PORTS / "qemu" / "boards.toml"
+    if not path.is_file():
+        raise BuildError(
+            "emulated boards need Wingbeat's source tree: clone it and run `make setup` there"
+        )
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {name: Board(name=name, **row) for name, row in rows.items()}
+
+
+def read_board(name: str) -> Board:
+    """Return one emulated board.
+
+    Raises
+    ------
+    UsageError
+        There is no board of that name.
+    BuildError
+        This is not Wingbeat's source tree.
+    """
+    boards = read_boards()
+    if name not in boards:
+        raise UsageError(f"there is no emulated board {name!r}: choose one of {', '.join(boards)}")
+    return boards[name]
+
+
+def firmware_path(board: Board) -> Path:
+    """Return where the board's firmware is in the cache, or will be once it is built.
+
+    The folder's name has a hash of all that the firmware is made from: the pinned MicroPython,
+    the board's row and Wingbeat's files for the port.
+    """
+    overlay = PORTS / "qemu" / "overlay"
+    digest = hashlib.sha256(repr(board).encode())
+    for path in [
+        PORTS / "micropython.toml",
+        PORTS / "qemu" / "firmware.py",
+        *sorted(path for path in overlay.rglob("*") if path.is_file()),
+    ]:
+        data = path.read_bytes()
+        digest.update(f"\0{path.relative_to(PORTS).as_posix()}\0{len(data)}\0".encode())
+        digest.update(data)
+    chosen = os.environ.get("WINGBEAT_CACHE")
+    cache = Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
+    return cache / f"qemu-{board.name}-{digest.hexdigest()[:16]}" / "firmware.elf"
+
+
+def _uint_size(value: int) -> int:
+    """Return the bytes of an unsigned integer in ROMFS: 7 bits in each."""
+    return max(1, -(-value.bit_length() // 7))
+
+
+def romfs_image(files: Mapping[str, bytes]) -> tuple[bytes, int]:
+    """Pack files so that the data of each is aligned in memory.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        Contents by plain name.
+
+    Returns
+    -------
+    image : bytes
+        A ROMFS image.
+    offset : int
+        Bytes between an address that is a multiple of `ALIGNMENT` and the place where the image
+        must be loaded for its files to be aligned.
+    """
+    from mpremote.romfs import VfsRomWriter
+
+    writer = VfsRomWriter()
+    end = 0
+    for name, data in files.items():
+        payload = _uint_size(len(name)) + len(name) + 1 + _uint_size(len(data)) + len(data)
+        before_data = 1 + _uint_size(payload) + payload - len(data)
+        # A record with no name is skipped by every reader: it serves as padding, with 2 bytes of
+        # its own before its data.
+        padding = -(end + 2 + before_data) % ALIGNMENT
+        end = writer.mkdata(bytes(padding)) + padding
+        writer.mkfile(name, data)
+        end += before_data + len(data)
+    image: bytes = writer.finalise()
+    header_size = len(image) - end
+    return image, -header_size % ALIGNMENT
+
+
+class QemuTarget:
+    """An emulated board. Each execution boots it afresh and ends it.
+
+    ``time.ticks_cpu()`` counts executed instructions, the same ones in every run: they are not
+    cycles of a real chip. The board's clock runs at a fixed time per instruction.
+
+    Parameters
+    ----------
+    name : str
+        A board of ``ports/qemu/boards.toml``.
+
+    Raises
+    ------
+    UsageError
+        There is no such board.
+    TargetError
+        QEMU is not installed.
+    BuildError
+        The firmware is not built.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.board = read_board(name)
+        emulator = shutil.which(self.board.emulator)
+        if emulator is None:
+            raise TargetError(
+                f"{name}: {self.board.emulator} is missing: "
+                f"apt install {self.board.emulator_package}"
+            )
+        self._emulator = emulator
+        self._firmware = firmware_path(self.board)
+        if not self._firmware.is_file():
+            raise BuildError(
+                f"{name}: the firmware is not built for this version: run `make setup`"
+            )
+
+    @property
+    def name(self) -> str:
+        """The board's name."""
+        return self.board.name
+
+    @property
+    def arch(self) -> str:
+        """Native code that the board loads."""
+        return self.board.arch
+
+    def execute(
+        self, script: str, files: Mapping[str, bytes], *, timeout: float = 120.0
+    ) -> Execution:
+        """Run a script: see :meth:`wingbeat.targets.Target.execute`.
+
+        Files are read-only, and their data is aligned to `ALIGNMENT` bytes in flash. A script's
+        ``sys.exit`` ends it well, whatever its argument: the raw REPL does not tell it.
+        """
+        check_names(files)
+        image, offset = romfs_image(files)
+        if offset + len(image) > self.board.rom_size:
+            raise TargetError(
+                f"{self.name}: the files need {len(image)} bytes of flash, "
+                f"{self.board.rom_size - offset} are there"
+            )
+        with tempfile.TemporaryDirectory(prefix="wingbeat-") as folder:
+            rom = Path(folder) / "rom.img"
+            rom.write_bytes(image)
+            address = self.board.rom_address + offset
+            loader = ["-device", f"loader,file={rom},addr={address:#x},force-raw=on"]
+            with _Machine(self._command() + loader, self.name, timeout) as machine:
+                machine.run(_MOUNT.format(address=address, size=len(image)))
+                return Execution(machine.run(script))
+
+    def _command(self) -> list[str]:
+        return [
+            self._emulator,
+            *self.board.emulator_options,
+            *("-icount", f"shift={self.board.icount_shift}"),
+            *("-nodefaults", "-display", "none"),
+            *("-semihosting-config", "enable=on,target=native"),
+            *("-chardev", "socket,id=uart,host=127.0.0.1,port=0,server=on,wait=on"),
+            *("-serial", "chardev:uart", "-monitor", "stdio"),
+            *("-kernel", str(self._firmware)),
+        ]
+
+    def __enter__(self) -> QemuTarget:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+
+class _Machine:
+    """A QEMU process and mpremote's connection to its serial port.
+
+    QEMU is killed when `timeout` seconds have passed, which ends whatever waits for it.
+    """
+
+    def __init__(self, command: list[str], name: str, timeout: float) -> None:
+        self._command = command
+        self._name = name
+        self._timeout = timeout
+        self._timed_out = threading.Event()
+        self._received = bytearray()
+        self._transport: Any = None
+
+    def __enter__(self) -> _Machine:
+        from mpremote.transport_serial import SerialTransport
+
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            raise TargetError(f"{self._name}: cannot start {self._command[0]}: {error}") from error
+        self._watchdog = threading.Timer(self._timeout, self._expire)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+        try:
+            with self._guard():
+                address = self._listening_address()
+                self._transport = SerialTransport(f"socket://{address}")
+                self._transport.read_until(1, b">>> ", timeout=None)
+                self._wake()
+                self._transport.enter_raw_repl(soft_reset=False, timeout_overall=None)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def run(self, script: str) -> str:
+        """Run a script through the raw REPL and return what it printed."""
+        self._received.clear()
+        with self._guard():
+            _, report = self._transport.exec_raw(
+                script, timeout=None, data_consumer=self._received.extend
+            )
+        if report:
+            text = report.decode(errors="replace")
+            raise device_error(text) or DeviceError("Exception", text.strip())
+        return self._output().removesuffix("\x04")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._watchdog.cancel()
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        if self._transport is not None:
+            self._transport.serial.close()
+
+    def _expire(self) -> None:
+        self._timed_out.set()
+        self._process.kill()
+
+    def _listening_address(self) -> str:
+        said = ""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            said += line
+            match = _LISTENING.search(line)
+            if match:
+                return match[1]
+        raise TargetError(f"{self._name}: QEMU did not start: {said.strip()}")
+
+    def _wake(self) -> None:
+        """Make QEMU look again whether the serial port takes input, as it does not by itself."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def _output(self) -> str:
+        return self._received.decode(errors="replace").replace("\r\n", "\n")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Turn a lost connection into the error that tells what happened to the machine."""
+        from mpremote.transport import TransportError
+
+        try:
+            # mpremote prints what it did not expect.
+            with redirect_stdout(StringIO()):
+                yield
+        except (TransportError, OSError, TargetError) as error:
+            raise self._death(error) from error
+
+    def _death(self, error: Exception) -> TargetError:
+        if self._timed_out.is_set():
+            return TargetError(
+                f"{self._name}: the script did not end within {self._timeout:g} s; killed QEMU"
+            )
+        output = self._output()
+        fault = _FAULT.search(output)
+        if fault:
+            kind = _EXCEPTIONS.get(int(fault[1]), f"exception {fault[1]}")
+            return TargetError(
+                f"{self._name}: {kind} at pc 0x{fault[2]}, lr 0x{fault[3]},{fault[4]}; "
+                f"printed before it: {output[: fault.start()][-200:]!r}"
+            )
+        try:
+            status: int | None = self._process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            status = None
+        if status is None or isinstance(error, TargetError):
+            return TargetError(f"{self._name}: {error}")
+        said = self._process.stderr.read().strip() if self._process.stderr else ""
+        return TargetError(
+            f"{self._name}: QEMU ended with status {status} {said}; "
+            f"printed before it: {output[-200:]!r}"
+        )

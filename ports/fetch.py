@@ -1,0 +1,306 @@
+"""Download the pinned MicroPython source through apt, check it and unpack it into the cache.
+
+apt runs with a configuration of its own: package lists, downloads and sources all live in the
+cache, and nothing else on the machine changes. The mirror and its key are those of the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PIN_FILE = Path(__file__).resolve().parent / "micropython.toml"
+APT_FOLDER = Path("/etc/apt")
+POCKETS = ("-security", "-updates", "-backports", "-proposed")
+
+# Hooks of the machine would write outside of the cache.
+APT_HOOKS = """\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+"""
+
+
+class FetchError(Exception):
+    """The source cannot be had; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One version of a Debian source package.
+
+    Parameters
+    ----------
+    package, version : str
+        Debian source package and its version.
+    suite, component : str
+        Where Debian publishes it.
+    tarball : str
+        File name of the upstream tarball.
+    sha256 : str
+        Its SHA-256, in hexadecimal.
+    """
+
+    package: str
+    version: str
+    suite: str
+    component: str
+    tarball: str
+    sha256: str
+
+    @property
+    def upstream_version(self) -> str:
+        """The version without Debian's revision, such as ``1.25.0``."""
+        return self.version.rsplit("-", 1)[0].split("+", 1)[0]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A package archive that this machine already uses: its address, and its key if stated."""
+
+    uri: str
+    signed_by: str | None
+
+
+def read_pin(path: Path = PIN_FILE) -> Pin:
+    """Read ``micropython.toml``."""
+    return Pin(**tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+def cache_folder() -> Path:
+    """Return the cache: ``$WINGBEAT_CACHE``, or ``~/.cache/wingbeat``."""
+    chosen = os.environ.get("WINGBEAT_CACHE")
+    return Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
+
+
+def source_folder(pin: Pin) -> Path:
+    """Return where the unpacked source is, or will be."""
+    return cache_folder() / f"micropython-{pin.upstream_version}"
+
+
+def _stanzas(text: str) -> Iterator[dict[str, str]]:
+    """Yield the stanzas of a deb822 file, with field names in lower case."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("#"):
+            continue
+        if not line.strip():
+            if fields:
+                yield fields
+            fields = {}
+        elif line[0].isspace():
+            fields[name] = fields.get(name, "") + "\n" + line
+        else:
+            name, _, value = line.partition(":")
+            name = name.strip().lower()
+            fields[name] = value.strip()
+
+
+def _deb822_archives(text: str, component: str) -> Iterator[Archive]:
+    for fields in _stanzas(text):
+        suites = fields.get("suites", "").split()
+        if (
+            fields.get("enabled", "yes").lower() not in ("no", "false", "0")
+            and component in fields.get("components", "").split()
+            and not all(suite.endswith(POCKETS) for suite in suites)
+        ):
+            for uri in fields.get("uris", "").split():
+                yield Archive(uri, fields.get("signed-by"))
+
+
+def _one_line_archives(text: str, component: str) -> Iterator[Archive]:
+    for line in text.splitlines():
+        words = line.split("#", 1)[0].split(None, 1)
+        if len(words) != 2 or words[0] not in ("deb", "deb-src"):
+            continue
+        rest = words[1]
+        signed_by = None
+        if rest.startswith("["):
+            options, _, rest = rest[1:].partition("]")
+            for option in options.split():
+                if option.startswith("signed-by="):
+                    signed_by = option.partition("=")[2]
+        uri, suite, *components = [*rest.split(), "", ""]
+        if component in components and not suite.endswith(POCKETS):
+            yield Archive(uri, signed_by)
+
+
+def machine_archives(component: str, folder: Path = APT_FOLDER) -> list[Archive]:
+    """List the archives in the machine's apt configuration that carry `component`."""
+    found: list[Archive] = []
+    for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if path.suffix == ".sources":
+            found.extend(_deb822_archives(text, component))
+        elif path.suffix == ".list":
+            found.extend(_one_line_archives(text, component))
+    return list(dict.fromkeys(found))
+
+
+def _apt(arguments: list[str], state: Path, downloads: Path) -> None:
+    options = {
+        "Dir::State": state,
+        "Dir::State::lists": state / "lists",
+        "Dir::State::status": state / "status",
+        "Dir::Cache": state / "cache",
+        "Dir::Etc::sourcelist": "/dev/null",
+        "Dir::Etc::sourceparts": state / "sources.list.d",
+        "APT::Get::List-Cleanup": "false",
+        "APT::Sandbox::User": "",
+    }
+    command = ["apt-get", "-q", "-c", str(state / "apt.conf")]
+    for name, value in options.items():
+        command += ["-o", f"{name}={value}"]
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=downloads,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = [line for line in done.stdout.splitlines() if line.startswith(("E:", "W:"))]
+        raise FetchError(" ".join(lines) or f"{shlex.join(command[:1] + arguments)} failed")
+
+
+def _download_from(archive: Archive, pin: Pin, downloads: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="apt-", dir=cache_folder()) as temporary:
+        state = Path(temporary)
+        for name in ("lists/partial", "cache/archives/partial", "sources.list.d"):
+            (state / name).mkdir(parents=True)
+        (state / "status").touch()
+        (state / "apt.conf").write_text(APT_HOOKS, encoding="utf-8")
+        source = [
+            "Types: deb-src",
+            f"URIs: {archive.uri}",
+            f"Suites: {pin.suite}",
+            f"Components: {pin.component}",
+        ]
+        if archive.signed_by:
+            source.append(f"Signed-By: {archive.signed_by}")
+        (state / "sources.list.d" / "pin.sources").write_text(
+            "\n".join(source) + "\n", encoding="utf-8"
+        )
+        incoming = state / "incoming"
+        incoming.mkdir()
+        _apt(["update"], state, incoming)
+        _apt(
+            ["source", "--download-only", "--tar-only", f"{pin.package}={pin.version}"],
+            state,
+            incoming,
+        )
+        tarball = incoming / pin.tarball
+        if not tarball.is_file():
+            raise FetchError(f"apt-get source brought no {pin.tarball}")
+        tarball.replace(downloads / pin.tarball)
+
+
+def download(pin: Pin) -> Path:
+    """Return the pinned tarball in the cache; download it when it is not there.
+
+    Raises
+    ------
+    FetchError
+        There is no apt, no archive of the machine has this version, or the SHA-256 differs.
+    """
+    downloads = cache_folder() / "downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    tarball = downloads / pin.tarball
+    if not tarball.is_file():
+        remedy = f"or put {pin.tarball} into {downloads} by hand"
+        if shutil.which("apt-get") is None:
+            raise FetchError(f"apt-get is missing: run this on Debian, {remedy}")
+        archives = machine_archives(pin.component)
+        reasons = ["no archive with that component is in the apt configuration"]
+        if archives:
+            reasons = []
+        for archive in archives:
+            try:
+                _download_from(archive, pin, downloads)
+                break
+            except FetchError as error:
+                reasons.append(str(error))
+        else:
+            raise FetchError(
+                f"cannot download {pin.package} {pin.version} ({pin.suite}): {'; '.join(reasons)}; "
+                f"check the network and that the machine uses Debian's archive, {remedy}"
+            )
+    digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    if digest != pin.sha256:
+        tarball.unlink()
+        raise FetchError(
+            f"{pin.tarball} has SHA-256 {digest}, expected {pin.sha256}: deleted it, try again"
+        )
+    return tarball
+
+
+def fetch(pin: Pin) -> Path:
+    """Return the folder of the unpacked source; download and unpack it when needed.
+
+    Raises
+    ------
+    FetchError
+        See :func:`download`.
+    """
+    target = source_folder(pin)
+    if target.is_dir():
+        return target
+    tarball = download(pin)
+    with tempfile.TemporaryDirectory(prefix="unpack-", dir=cache_folder()) as temporary:
+        with tarfile.open(tarball) as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(temporary, filter="data")
+            else:
+                archive.extractall(temporary)
+        makefiles = list(Path(temporary).glob("**/py/dynruntime.mk"))
+        if len(makefiles) != 1:
+            raise FetchError(f"{pin.tarball} does not hold MicroPython")
+        try:
+            makefiles[0].parent.parent.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    return target
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--path", action="store_true", help="only print the folder of the source, download nothing"
+    )
+    arguments = parser.parse_args()
+    pin = read_pin()
+    if arguments.path:
+        print(source_folder(pin))
+        return 0
+    try:
+        print(fetch(pin))
+    except (FetchError, OSError) as error:
+        print(f"fetch.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

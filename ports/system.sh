@@ -1,0 +1,36 @@
+#!/bin/sh
+# Makes sure that the tools from outside of Python are there: installs what is missing on a
+# Debian-like machine as root, else names it. Tried with Debian 12; the versions there are in
+# the third column.
+set -e
+
+missing=""
+while read -r tool package version; do
+    if ! command -v "$tool" >/dev/null 2>&1 && [ ! -e "$tool" ]; then
+        missing="$missing $package"
+    fi
+done <<'TOOLS'
+gcc gcc 12.2.0
+make make 4.3
+clang clang 14.0
+/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-14-dev 14.0.6
+arm-none-eabi-gcc gcc-arm-none-eabi 12.2.rel1
+/usr/lib/arm-none-eabi/include/stdint.h libnewlib-arm-none-eabi 3.3.0
+qemu-system-arm qemu-system-arm 7.2
+node nodejs 18 or 20
+TOOLS
+
+# Python's venv needs ensurepip, which Debian packs apart.
+python3 -c "import ensurepip" 2>/dev/null || missing="$missing python3-venv"
+
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+else
+    echo "these Debian packages are missing:$missing" >&2
+    echo "install them (as root: apt-get install$missing), then run make again" >&2
+    exit 1
+fi

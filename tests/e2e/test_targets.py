@@ -1,0 +1,208 @@
+"""Scripts on MicroPython's unix port and on the emulated Cortex-M0."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import pytest
+
+from wingbeat.errors import BuildError, DeviceError, TargetError, UsageError
+from wingbeat.targets import TARGETS, device_error, open_target
+from wingbeat.targets.qemu import QemuTarget, read_board, romfs_image
+from wingbeat.targets.unix import UnixTarget
+
+PICO_HEAP = 192 * 1024
+MEMORY_MESSAGE = "memory allocation failed, allocating 10000000 bytes"
+
+
+@pytest.mark.parametrize("name", TARGETS)
+class TestEveryTarget:
+    def test_returns_what_was_printed(self, name: str) -> None:
+        with open_target(name) as target:
+            assert target.name == name
+            assert target.execute("print('first')\nprint('é', 2)", {}).stdout == "first\né 2\n"
+
+    def test_silent_script(self, name: str) -> None:
+        assert open_target(name).execute("x = 1", {}).stdout == ""
+
+    def test_files_can_be_imported_and_opened(self, name: str) -> None:
+        script = (
+            "import os, helper\n"
+            "with open('numbers.bin', 'rb') as f:\n"
+            "    print(helper.total(f.read()), sorted(os.listdir()))"
+        )
+        files = {
+            "helper.py": b"def total(data):\n    return sum(data)\n",
+            "numbers.bin": bytes([1, 2, 250]),
+            "empty": b"",
+        }
+        expected = "253 ['empty', 'helper.py', 'numbers.bin']\n"
+        assert open_target(name).execute(script, files).stdout == expected
+
+    def test_runs_do_not_see_each_other(self, name: str) -> None:
+        target = open_target(name)
+        target.execute("left_over = 1", {"left_over.py": b""})
+        with pytest.raises(DeviceError) as caught:
+            target.execute("import left_over", {})
+        assert caught.value.exception == "ImportError"
+        with pytest.raises(DeviceError) as caught:
+            target.execute("left_over", {})
+        assert caught.value.exception == "NameError"
+
+    @pytest.mark.parametrize(
+        ("script", "exception", "message"),
+        [
+            ("print('before')\nraise ValueError('too long: 3')", "ValueError", "too long: 3"),
+            ("raise ValueError('two\\nlines')", "ValueError", "two\nlines"),
+            ("raise KeyError", "KeyError", ""),
+            ("def f(:", "SyntaxError", "invalid syntax"),
+            ("class Odd(Exception):\n  pass\nraise Odd(7)", "Odd", "7"),
+            ("bytearray(10_000_000)", "MemoryError", MEMORY_MESSAGE),
+        ],
+    )
+    def test_exception(self, name: str, script: str, exception: str, message: str) -> None:
+        with pytest.raises(DeviceError) as caught:
+            open_target(name).execute(script, {})
+        assert (caught.value.exception, caught.value.message) == (exception, message)
+
+    @pytest.mark.parametrize("script", ["while True:\n  pass", "while True:\n  print('on')"])
+    def test_endless_loop_ends_at_the_timeout(self, name: str, script: str) -> None:
+        start = time.monotonic()
+        with pytest.raises(TargetError, match="did not end within 2 s"):
+            open_target(name).execute(script, {}, timeout=2.0)
+        assert time.monotonic() - start < 15.0
+
+    def test_fault_is_reported_at_once(self, name: str) -> None:
+        address = 0x20000001 if name == "m0" else 8
+        script = (
+            "import uctypes\n"
+            "print('before')\n"
+            f"word = uctypes.struct({address}, {{'value': uctypes.UINT32 | 0}}, uctypes.NATIVE)\n"
+            "print(word.value)"
+        )
+        start = time.monotonic()
+        with pytest.raises(TargetError, match=r"HardFault at pc 0x|SIGSEGV") as caught:
+            open_target(name).execute(script, {}, timeout=60.0)
+        assert not isinstance(caught.value, DeviceError)
+        assert "before" in str(caught.value)
+        assert time.monotonic() - start < 15.0
+
+    @pytest.mark.parametrize("file_name", ["", "..", "folder/file.py", "naïve.py"])
+    def test_file_name_that_is_not_plain(self, name: str, file_name: str) -> None:
+        with pytest.raises(UsageError, match="plain ASCII name"):
+            open_target(name).execute("", {file_name: b""})
+
+
+def test_unknown_target() -> None:
+    with pytest.raises(UsageError, match="unix, m0"):
+        open_target("m00")
+
+
+def test_unix_heap_size() -> None:
+    script = "import gc\nprint(gc.mem_free() + gc.mem_alloc())"
+    heap = int(UnixTarget(heap_size=300_000).execute(script, {}).stdout)
+    assert 280_000 < heap <= 300_000
+
+
+def test_unix_exit_status() -> None:
+    with pytest.raises(DeviceError) as caught:
+        UnixTarget().execute("import sys\nsys.exit(3)", {})
+    assert (caught.value.exception, caught.value.message) == ("SystemExit", "3")
+
+
+def test_m0_heap_is_that_of_a_pico() -> None:
+    script = "import gc\nprint(gc.mem_free() + gc.mem_alloc())"
+    heap = int(open_target("m0").execute(script, {}).stdout)
+    assert 0.95 * PICO_HEAP < heap <= PICO_HEAP
+
+
+def test_m0_reads_a_file_larger_than_its_heap() -> None:
+    data = bytes(range(256)) * 1200
+    script = (
+        "import hashlib\n"
+        "digest = hashlib.sha256()\n"
+        "buffer = bytearray(4096)\n"
+        "with open('large.bin', 'rb') as f:\n"
+        "    while True:\n"
+        "        n = f.readinto(buffer)\n"
+        "        if not n:\n"
+        "            break\n"
+        "        digest.update(memoryview(buffer)[:n])\n"
+        "print(digest.digest().hex())"
+    )
+    printed = open_target("m0").execute(script, {"large.bin": data}).stdout
+    assert printed.strip() == hashlib.sha256(data).hexdigest()
+
+
+def test_m0_aligns_every_file() -> None:
+    files = {f"{'n' * length}": bytes(length * 37) for length in range(1, 24)}
+    files["large"] = bytes(20_000)
+    script = (
+        "import os, uctypes\n"
+        "for name in os.listdir():\n"
+        "    with open(name, 'rb') as f:\n"
+        "        print(uctypes.addressof(memoryview(f)) % 16)"
+    )
+    assert open_target("m0").execute(script, files).stdout == "0\n" * len(files)
+
+
+@pytest.mark.parametrize("address", [0x100000, 0x60000000])
+def test_m0_does_not_write_to_flash_or_nothing(address: int) -> None:
+    script = f"import uctypes\nuctypes.bytearray_at({address}, 1)[0] = 0"
+    with pytest.raises(TargetError, match="HardFault"):
+        open_target("m0").execute(script, {})
+
+
+def test_m0_refuses_files_larger_than_its_flash() -> None:
+    size = read_board("m0").rom_size
+    with pytest.raises(TargetError, match="bytes of flash"):
+        open_target("m0").execute("", {"large.bin": bytes(size)})
+
+
+def test_m0_counts_instructions() -> None:
+    script = (
+        "import time\n"
+        "@micropython.viper\n"
+        "def count_down(n: int):\n"
+        "    while n:\n"
+        "        n -= 1\n"
+        "def cost(n):\n"
+        "    start = time.ticks_cpu()\n"
+        "    count_down(n)\n"
+        "    return time.ticks_diff(time.ticks_cpu(), start)\n"
+        "cost(1)\n"
+        "print([cost(10 + 37 * i) for i in range(300)], cost(5_000_010))"
+    )
+    target = open_target("m0")
+    printed = target.execute(script, {}).stdout
+    assert target.execute(script, {}).stdout == printed
+    costs, long = printed[1:].split("] ")
+    counts = [int(cost) for cost in costs.split(", ")]
+    per_turn = (counts[1] - counts[0]) // 37
+    assert 3 <= per_turn <= 12
+    assert counts == [counts[0] + 37 * per_turn * i for i in range(300)]
+    assert int(long) == counts[0] + 5_000_000 * per_turn
+
+
+def test_m0_without_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINGBEAT_CACHE", str(tmp_path))
+    with pytest.raises(BuildError, match="make setup"):
+        QemuTarget("m0")
+
+
+def test_m0_without_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TargetError, match="apt install qemu-system-arm"):
+        QemuTarget("m0")
+
+
+def test_romfs_image_loads_below_an_aligned_address() -> None:
+    image, offset = romfs_image({"a": b"\x5a" * 40})
+    assert (offset + image.index(b"\x5a" * 40)) % 16 == 0
+
+
+def test_report_without_an_exception() -> None:
+    assert device_error("a warning, not an exception\n") is None
+    assert device_error("") is None
