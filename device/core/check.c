@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#define MAX_ARENA 0x40000000u // bytes; more would overflow the size of the model's memory
+
 uint32_t wb_crc32(const uint32_t *data, uint32_t size) {
     // One table entry per nibble: 64 bytes of stack instead of 1 KB of constants.
     uint32_t table[16];
@@ -29,19 +31,14 @@ static int32_t crc_at_end_is_right(const uint8_t *data, uint32_t size) {
 }
 
 uint32_t wb_item_shift(uint32_t typecode) {
-    switch (typecode) {
-        case 'b':
-        case 'B':
-            return 0;
-        case 'h':
-        case 'H':
-            return 1;
-        case 'i':
-        case 'f':
-            return 2;
-        default:
-            return 3;
+    uint32_t lower = typecode | 0x20;
+    if (lower == 'b') {
+        return 0;
     }
+    if (lower == 'h') {
+        return 1;
+    }
+    return typecode == 'i' || typecode == 'f' ? 2 : 3;
 }
 
 // The dtype is known and the tensor lies inside of the arena (or is the input).
@@ -83,7 +80,7 @@ static int32_t layout_is_sound(const uint8_t *data) {
     uint32_t header_end = (uint32_t)sizeof(wb_header_t) +
         header->n_tensors * (uint32_t)sizeof(wb_tensor_t) +
         header->n_operators * (uint32_t)sizeof(wb_operator_t);
-    if (header_end > header->size - 4 || (header->arena & 3u) != 0 ||
+    if (header_end > header->size - 4 || (header->arena & 3u) != 0 || header->arena > MAX_ARENA ||
         header->input_tensor >= header->n_tensors || header->output_tensor >= header->n_tensors ||
         header->decision_tensor >= header->n_tensors || header->decision_kind > WB_DECIDE_POSITIVE) {
         return 0;

@@ -10,10 +10,10 @@
 #define WB_PLACE_INPUT 0xffffffffu // tensor is the caller's input buffer, not in the arena
 
 enum {
-    WB_DECIDE_VALUE = 0,    // predict returns element 0 of the decision tensor
-    WB_DECIDE_ARGMAX = 1,   // predict returns the index of the first largest element
+    WB_DECIDE_VALUE = 0,    // predict returns the largest element of the decision tensor
+    WB_DECIDE_ARGMAX = 1,   // predict returns the index of the first largest one
     WB_DECIDE_NONE = 2,     // predict has no meaning for this program
-    WB_DECIDE_POSITIVE = 3, // predict returns 1 if element 0 is above 0, else 0
+    WB_DECIDE_POSITIVE = 3, // predict returns 1 if the largest one is above 0, else 0
 };
 
 // Reasons for refusing a program or a call. assemble() writes their texts into the .mpy in this
@@ -32,6 +32,7 @@ enum {
     WB_E_ARENA,
     WB_E_SELF,
     WB_E_NO_DECISION,
+    WB_E_MEMORY,
 };
 
 typedef struct {
@@ -101,14 +102,15 @@ int32_t wb_check_links(const uint8_t *links, uint32_t size);
 const wb_link_t *wb_find_kernel(
     const uint8_t *links, uint32_t size, uint32_t opcode, const uint8_t *text);
 
-// 0, or WB_E_OPERATOR. Lets kernels[i] check the parameters of operator i.
-int32_t wb_check_operators(const uint8_t *program, const wb_kernel_t *kernels);
+// Calls kernels[i] for operator i, until one returns something else than WB_OK: that is returned.
+// WB_CHECK lets them check their parameters; arena and input are not used and may be NULL.
+// WB_RUN runs the program, which passed all of the checks; arena and input are as large and as
+// aligned as it says.
+int32_t wb_call_operators(
+    const uint8_t *program, const wb_kernel_t *kernels, uint32_t phase, uint8_t *arena,
+    const uint8_t *input);
 
-// Runs all operators. The program passed all of the checks above; arena and input are as
-// large and as aligned as it says.
-void wb_run(const uint8_t *program, const wb_kernel_t *kernels, uint8_t *arena, const uint8_t *input);
-
-// What predict returns, from the arena after wb_run.
+// What predict returns, from the arena after WB_RUN.
 int32_t wb_decide(const uint8_t *program, const uint8_t *arena);
 
 // log2 of the bytes of one element of a dtype: 0, 1 or 2; larger for an unknown typecode.

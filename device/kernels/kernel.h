@@ -7,7 +7,7 @@
 #define WB_MAX_OPERANDS 4
 
 enum {
-    // Validate params and operand sizes; operand data is NULL.
+    // Validate params and the operands' sizes and dtypes; their data is not there yet.
     WB_CHECK = 0,
     // Compute. The same params and sizes passed WB_CHECK before.
     WB_RUN = 1,
@@ -39,5 +39,8 @@ int32_t wb_kernel(const wb_call_t *call);
 
 // In kernels: the entry, placed where the linker script expects it.
 #define WB_KERNEL __attribute__((section(".text.entry"), used))
+
+// For the checks: small rather than fast, and out of the way of what is fast.
+#define WB_COLD __attribute__((cold, noinline))
 
 #endif

@@ -58,15 +58,15 @@ static uint8_t *get_buffer(
     mp_obj_t object, const wb_tensor_t *tensor, mp_uint_t flags, int32_t reason) {
     mp_buffer_info_t buffer;
     uint32_t alignment = 1u << wb_item_shift(tensor->typecode);
-    buffer.typecode = 0;
-    (void)mp_get_buffer(object, &buffer, flags);
-    int typecode = buffer.typecode & 0x7f;
+    int typecode = -1;
+    if (mp_get_buffer(object, &buffer, flags)) {
+        typecode = buffer.typecode & 0x7f;
+    }
     if (typecode != tensor->typecode && typecode != 'B' && typecode != BYTEARRAY_TYPECODE) {
         refuse(MP_QSTR_TypeError, reason);
     }
-    if (buffer.len != tensor->size || ((uintptr_t)buffer.buf & (alignment - 1)) != 0) {
-        refuse(MP_QSTR_ValueError, reason);
-    }
+    int sound = buffer.len == tensor->size && ((uintptr_t)buffer.buf & (alignment - 1)) == 0;
+    raise_if(sound ? 0 : reason);
     return buffer.buf;
 }
 
@@ -105,7 +105,8 @@ static void load_kernels(const uint8_t *program, size_t links_size, wb_kernel_t 
         #endif
         kernels[i] = (wb_kernel_t)entry;
     }
-    raise_if(wb_check_operators(program, kernels));
+    int32_t status = wb_call_operators(program, kernels, WB_CHECK, NULL, NULL);
+    raise_if(status != WB_OK ? WB_E_OPERATOR : 0);
 }
 
 static mp_obj_t model_make_new(
@@ -115,7 +116,10 @@ static mp_obj_t model_make_new(
     const uint8_t *program = load_program(&links_size);
     const wb_header_t *header = wb_header(program);
     size_t own = offsetof(wb_model_t, kernels) + header->n_operators * sizeof(wb_kernel_t);
-    wb_model_t *self = m_malloc(own + (n_args == 0 ? header->arena : 0));
+    wb_model_t *self = mp_fun_table.realloc_(NULL, own + (n_args == 0 ? header->arena : 0), false);
+    if (self == NULL) {
+        refuse(MP_QSTR_MemoryError, WB_E_MEMORY);
+    }
     self->base.type = type;
     self->program = program;
     load_kernels(program, links_size, self->kernels);
@@ -136,7 +140,7 @@ static const uint8_t *evaluate(const wb_model_t *self, mp_obj_t window) {
     const wb_tensor_t *tensor = &wb_tensors(self->program)[header->input_tensor];
     const uint8_t *input = get_buffer(window, tensor, MP_BUFFER_READ, WB_E_INPUT);
     uint8_t *arena = self->arena != NULL ? self->arena : get_arena(self->arena_buffer, header->arena);
-    wb_run(self->program, self->kernels, arena, input);
+    (void)wb_call_operators(self->program, self->kernels, WB_RUN, arena, input);
     return arena;
 }
 

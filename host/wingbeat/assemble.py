@@ -35,6 +35,7 @@ _TEXTS_OF_REASONS = (
     "arena: expected a buffer of {arena} bytes, writable, 4-byte aligned",
     "self: expected a Model",
     "this model has several outputs: use run()",
+    "no {arena} bytes of heap in one piece for this model: free some, or give Model() a buffer",
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,7 +61,7 @@ def convert(
     features: Operator | None = None,
     input_shape: tuple[int, ...] | None = None,
     rows: ArrayLike | None = None,
-    missing: Missing = "right",
+    missing: Missing | Literal["auto"] = "auto",
     output_scale: float | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Program:
@@ -84,8 +84,11 @@ def convert(
     rows : array [rows, n_features], optional
         Feature rows, such as those of training: where rounding the leaves would change the class
         of one of them, more bits are used.
-    missing : {"right", "follow"}
-        Where a float32 NaN goes: "follow" as in the source, at the price of more nodes.
+    missing : {"auto", "follow", "right"}
+        Where a float32 NaN goes: "follow" as in the source, at the price of one more node for
+        each node that sends it left; "right" to the right at every node, as a number larger than
+        all others. "auto" follows if `rows` have a NaN. (A NaN with its sign bit set, which no
+        board makes, goes left with "right".)
     output_scale : float, optional
         For regression: the real value of one step of the output. Default: a power of two that
         leaves at least 14 bits for the largest output.
@@ -105,6 +108,10 @@ def convert(
     x = None if rows is None else np.asarray(rows)
     common = {"name": name, "labels": _labels(forest, labels)}
     facts = dict(meta or {})
+    if missing == "auto":
+        missing = "follow" if x is not None and np.isnan(x).any() else "right"
+    if source.typecode == "f":
+        facts["missing"] = missing
     if forest.task == "regress":
         return _regression(source, missing, output_scale, facts, common)
     if forest.link == "none":

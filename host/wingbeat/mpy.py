@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+
 from .errors import FormatError
 
 Constant: TypeAlias = "bool | int | float | str | bytes | tuple[Constant, ...] | None"

@@ -44,13 +44,13 @@ class Decision(IntEnum):
     """What `predict` returns."""
 
     VALUE = 0
-    """The one element of the decision tensor."""
+    """The largest element of the decision tensor, which has just one."""
     ARGMAX = 1
     """The index of the first largest element of the decision tensor."""
     NONE = 2
     """Nothing: the program has several outputs and no decision."""
     POSITIVE = 3
-    """1 if the one element of the decision tensor is above 0, else 0."""
+    """1 if the largest element of the decision tensor, which has just one, is above 0, else 0."""
 
 
 @dataclass(frozen=True)
@@ -328,9 +328,9 @@ class Program:
         if self.decision is Decision.ARGMAX:
             decided = values.argmax(axis=1)
         elif self.decision is Decision.POSITIVE:
-            decided = (values[:, 0] > 0).astype(np.int64)
+            decided = (values.max(axis=1) > 0).astype(np.int64)
         else:
-            decided = values[:, 0]
+            decided = values.max(axis=1)
         return np.asarray(decided[0] if single else decided)
 
     def assemble(self, arch: str) -> Module:

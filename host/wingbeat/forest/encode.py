@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from ..errors import ModelError, UnsupportedModelError, UsageError
 from ..reference.forest import (
     EXIT,
+    FEATURES,
     MAX_BYTE_WEIGHT,
     MAX_NODES,
+    MAX_OUTPUTS,
     MAX_WEIGHTS,
     N_EXITS,
     PAIR_CLASSES,
+    SHORT_SUMS,
     Block,
     ForestWalk,
     Leaves,
@@ -82,7 +85,8 @@ def encode_forest(
         until it is the same.
     missing : {"right", "follow"}
         "follow" sends a NaN where the source sends it, at one more node for each node where
-        that is left; "right" always sends it right.
+        that is left; "right" sends it right, as what is larger than all numbers. A NaN with its
+        sign bit set is below all numbers instead.
     unit : float, optional
         For sums of values: real value of 1 in the sums. By default as fine as int32 allows.
 
@@ -111,8 +115,10 @@ def _refuse_what_does_not_fit(forest: Forest, typecode: str) -> None:
             f"{forest.n_features} features of this dtype: at most {max_features(typecode)} can be"
             " named; use fewer features"
         )
-    if forest.n_outputs > 0x7FFF:
-        raise UnsupportedModelError(f"{forest.n_outputs} outputs: at most 32767 are possible")
+    if forest.n_outputs > MAX_OUTPUTS:
+        raise UnsupportedModelError(
+            f"{forest.n_outputs} outputs: at most {MAX_OUTPUTS} are possible"
+        )
 
 
 # ---- Trees with integer thresholds
@@ -139,7 +145,8 @@ def integer_thresholds(threshold: NDArray[np.float64], typecode: str) -> NDArray
         with np.errstate(over="ignore"):
             rounded = threshold.astype(np.float32)
         above = rounded.astype(np.float64) > threshold
-        rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
+        with np.errstate(over="ignore"):
+            rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
         # -0.0 is equal to 0.0 but orders below it.
         return float_key(rounded + np.float32(0.0)).astype(np.int64)
     low, high = _RANGES[typecode]
@@ -186,15 +193,15 @@ def _encode_votes(
     changed, leaves, full_weight = best
     tables = [votes.weights(tree, full_weight) for tree in forest.trees]
     weights = []
-    if leaves is Leaves.PAIRS and full_weight > MAX_BYTE_WEIGHT:
+    if leaves is Leaves.TABLE:
         weights = sorted({int(w) for table in tables for row in table for w in _partial(row)})
     position = {weight: index for index, weight in enumerate(weights or range(MAX_WEIGHTS))}
 
     def payload(tree_number: int, leaf: int) -> tuple[int, ...]:
         row = tables[tree_number][leaf]
         classes = np.flatnonzero(row)
-        if leaves is Leaves.PAIRS:
-            return _pair_record(classes, row, position)
+        if leaves in SHORT_SUMS:
+            return _pair_record(row, position)
         return _wide_record(classes, row, full_weight, forest.n_outputs <= N_EXITS // 2)
 
     operator = _pack(forest, typecode, leaves, full_weight, weights, trees, payload)
@@ -208,19 +215,24 @@ def _encode_votes(
     )
 
 
+def _rising(row: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Classes with votes, the one with most of them last: it gets what the others leave."""
+    classes = np.flatnonzero(row)
+    return classes[np.argsort(row[classes], kind="stable")]
+
+
 def _partial(row: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Weights of all classes but the last, which gets what is left."""
-    return row[np.flatnonzero(row)[:-1]]
+    """Weights of all classes but the last."""
+    return row[_rising(row)[:-1]]
 
 
-def _pair_record(
-    classes: NDArray[np.intp], row: NDArray[np.int64], position: dict[int, int]
-) -> tuple[int, ...]:
+def _pair_record(row: NDArray[np.int64], position: dict[int, int]) -> tuple[int, ...]:
+    classes = _rising(row)
     if len(classes) == 1:
         return (-int(classes[0]) - 1,)
     following = [*classes[:-2], classes[-1]]
     return tuple(
-        position[int(row[first])] << 8 | int(second) << 4 | int(first)
+        int(second) << 12 | int(first) << 8 | position[int(row[first])]
         for first, second in zip(classes[:-1], following, strict=True)
     )
 
@@ -269,12 +281,13 @@ class _Votes:
         found: list[tuple[Leaves, int]] = []
         narrow = 0xFFFF // n_trees
         if self.forest.n_outputs <= PAIR_CLASSES and self.sums_to_one:
-            for limit in (min(MAX_BYTE_WEIGHT, narrow), narrow):
-                found += [
-                    (Leaves.PAIRS, weight)
-                    for weight in self._best_weights(limit)
-                    if self._n_weights(weight) <= MAX_WEIGHTS
-                ]
+            limit = min(MAX_BYTE_WEIGHT, narrow)
+            found += [(Leaves.PAIRS, weight) for weight in self._best_weights(limit)]
+            found += [
+                (Leaves.TABLE, weight)
+                for weight in self._best_weights(narrow)
+                if self._n_weights(weight) <= MAX_WEIGHTS
+            ]
         if self.expected is None:
             # Nothing to try them on: only what rounds nothing is safe with few bits.
             found = [(kind, weight) for kind, weight in found if self.exact_share(weight) == 1.0]
@@ -541,16 +554,15 @@ def _pack(
     trees: list[_Child],
     payload: Any,
 ) -> ForestWalk:
-    empty = ForestWalk(
-        typecode, leaves, forest.n_features, forest.n_outputs, full_weight, (), (), ()
-    )
+    kind = _kind_of_features(typecode, trees)
+    empty = ForestWalk(kind, leaves, forest.n_features, forest.n_outputs, full_weight, (), (), ())
     packer = _Packer(leaves, empty.direct_classes)
     roots = []
     for number, root in enumerate(trees):
         payloads = {leaf: payload(number, leaf) for leaf in _leaves_below(root)}
         roots.append(packer.pack(root, payloads))
     return ForestWalk(
-        typecode,
+        kind,
         leaves,
         forest.n_features,
         forest.n_outputs,
@@ -559,6 +571,13 @@ def _pack(
         tuple(roots),
         tuple(packer.blocks),
     )
+
+
+def _kind_of_features(typecode: str, trees: list[_Child]) -> str:
+    if typecode != "f":
+        return next(kind for kind, code in FEATURES.items() if code == typecode)
+    nodes = (node for root in trees if isinstance(root, _Node) for node in _preorder(root))
+    return "f32_positive" if all(node.threshold >= 0 for node in nodes) else "f32"
 
 
 def _leaves_below(root: _Child) -> list[int]:

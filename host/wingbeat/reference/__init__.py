@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import FormatError
 from .cast import Cast
-from .forest import DTYPES as _FOREST_DTYPES
-from .forest import FOREST_OPCODE, ForestWalk, Leaves
+from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .probability import Probability
 from .shift import Shift
 from .window_stats import WindowStats
@@ -82,13 +81,13 @@ OPERATORS: dict[int, Callable[[bytes], Operator]] = {
 }
 
 
-def _forest_decoder(typecode: str, leaves: Leaves) -> Callable[[bytes], Operator]:
-    return lambda params: ForestWalk.decode(params, typecode, leaves)
+def _forest_decoder(features: str, leaves: Leaves) -> Callable[[bytes], Operator]:
+    return lambda params: ForestWalk.decode(params, features, leaves)
 
 
-for _number, _typecode in enumerate(_FOREST_DTYPES):
+for _number, _features in enumerate(FEATURES):
     for _leaves in Leaves:
-        OPERATORS[FOREST_OPCODE + 4 * _number + _leaves] = _forest_decoder(_typecode, _leaves)
+        OPERATORS[FOREST_OPCODE + 4 * _number + _leaves] = _forest_decoder(_features, _leaves)
 
 
 def decode_operator(opcode: int, params: bytes) -> Operator:

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from ..errors import FormatError
 
 FOREST_OPCODE = 16
-DTYPES = ("B", "b", "h", "f")
-"""Typecodes of the features, in the order of the opcodes."""
+FEATURES = {"u8": "B", "i8": "b", "i16": "h", "f32": "f", "f32_positive": "f"}
+"""Typecode of each kind of features, in the order of the opcodes.
 
-_SHORT_NAMES = {"B": "u8", "b": "i8", "h": "i16", "f": "f32"}
+"f32_positive" is for float32 with no threshold below 0: there, a float's bits compare like an
+integer's, and the walk need not turn those of negative numbers over.
+"""
+
 _NUMPY = {"B": np.uint8, "b": np.int8, "h": np.int16, "f": np.float32}
 
 EXIT = 128
@@ -31,9 +34,12 @@ MAX_NODES = 128
 PAIR_CLASSES = 16
 MAX_WEIGHTS = 256
 MAX_BYTE_WEIGHT = 255
-"""Up to this full weight, pair records hold weights themselves instead of pointing to a table."""
+"""Largest full weight whose halves pair records can hold."""
+MAX_SHORT_WEIGHT = 127
+"""Largest weight of any class but the last in a pair record."""
 MAX_WORDS = 0x10000
-_MAX_FEATURES = {"B": 256, "b": 256, "h": 0x2000, "f": 0x1000}
+MAX_OUTPUTS = 0x7FFF
+_MAX_FEATURES = {"B": 256, "b": 256, "h": 0x1000, "f": 0x800}
 _HEADER = struct.Struct("<6H")
 
 
@@ -41,11 +47,17 @@ class Leaves(IntEnum):
     """What a leaf adds to the sums."""
 
     PAIRS = 0
-    """Votes for up to 16 classes, uint16 sums."""
-    WIDE = 1
+    """Votes for up to 16 classes, uint16 sums; weights stand in the records."""
+    TABLE = 1
+    """The same, finer: the records point to a table of weights."""
+    WIDE = 2
     """Votes for any number of classes, int32 sums."""
-    VALUES = 2
+    VALUES = 3
     """One int32 to output (tree number mod outputs), int32 sums."""
+
+
+SHORT_SUMS = (Leaves.PAIRS, Leaves.TABLE)
+"""Kinds of leaves with uint16 sums."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +99,8 @@ class ForestWalk:
 
     Parameters
     ----------
-    typecode : str
-        Of the features: one of `DTYPES`.
+    features : str
+        A key of `FEATURES`.
     leaves : Leaves
         What a leaf gives.
     n_features, n_outputs : int
@@ -96,13 +108,13 @@ class ForestWalk:
     full_weight : int
         What a leaf with one class gives to it (votes only).
     weights : tuple of int
-        uint16 weights that the pair records point to; empty if they hold the weights themselves.
+        The table of uint16 weights (`Leaves.TABLE` only).
     roots : tuple of int
         The block where each tree starts, rising.
     blocks : tuple of Block
     """
 
-    typecode: str
+    features: str
     leaves: Leaves
     n_features: int
     n_outputs: int
@@ -112,14 +124,19 @@ class ForestWalk:
     blocks: tuple[Block, ...]
 
     @property
+    def typecode(self) -> str:
+        """Of the features: B, b, h or f."""
+        return FEATURES[self.features]
+
+    @property
     def OPCODE(self) -> int:  # noqa: N802
         """One for each dtype of the features and kind of leaf."""
-        return FOREST_OPCODE + 4 * DTYPES.index(self.typecode) + self.leaves
+        return FOREST_OPCODE + 4 * list(FEATURES).index(self.features) + self.leaves
 
     @property
     def KERNEL(self) -> str:  # noqa: N802
         """Name of the kernel's blob."""
-        return f"forest_{_SHORT_NAMES[self.typecode]}_{self.leaves.name.lower()}"
+        return f"forest_{self.features}_{self.leaves.name.lower()}"
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
@@ -129,7 +146,7 @@ class ForestWalk:
     @property
     def outputs(self) -> tuple[tuple[str, int], ...]:
         """The sums."""
-        return (("H" if self.leaves is Leaves.PAIRS else "i", self.n_outputs),)
+        return (("H" if self.leaves in SHORT_SUMS else "i", self.n_outputs),)
 
     @property
     def scratch(self) -> tuple[tuple[str, int], ...]:
@@ -139,11 +156,9 @@ class ForestWalk:
     @property
     def direct_classes(self) -> int:
         """Exits below this number are whole votes for the class of that number."""
-        if self.leaves is Leaves.PAIRS:
-            return self.n_outputs
-        if self.leaves is Leaves.WIDE and self.n_outputs <= N_EXITS // 2:
-            return self.n_outputs
-        return 0
+        if self.leaves is Leaves.VALUES or self.n_outputs > N_EXITS // 2:
+            return 0
+        return self.n_outputs
 
     @property
     def n_nodes(self) -> int:
@@ -166,7 +181,7 @@ class ForestWalk:
         positions = [first_block]
         for body in bodies:
             positions.append(positions[-1] + body.size_words)
-        if positions[-1] > MAX_WORDS:
+        if positions[-1] >= MAX_WORDS:
             raise FormatError(
                 f"a forest of {4 * positions[-1]} bytes: at most {4 * MAX_WORDS} fit;"
                 " train with fewer trees, or limit max_depth or max_leaf_nodes"
@@ -177,7 +192,7 @@ class ForestWalk:
             len(self.roots),
             len(self.weights),
             self.full_weight,
-            first_block,
+            positions[-1],
         )
         halfwords = [positions[root] for root in self.roots] + list(self.weights)
         table = header + struct.pack(f"<{len(halfwords)}H", *halfwords)
@@ -194,17 +209,20 @@ class ForestWalk:
                 nodes.append((threshold & 0xFF) << 24 | left << 16 | right << 8 | feature)
             else:
                 nodes.append(left << 24 | right << 16 | feature * item)
-        data = struct.pack(f"<{len(nodes)}I", *nodes)
-        if item > 1:
-            code = "h" if item == 2 else "i"
-            data += struct.pack(f"<{len(nodes)}{code}", *block.thresholds)
+        if item == 4:
+            pairs = [entry for pair in zip(nodes, block.thresholds, strict=True) for entry in pair]
+            data = struct.pack("<" + "Ii" * len(nodes), *pairs)
+        else:
+            data = struct.pack(f"<{len(nodes)}I", *nodes)
+        if item == 2:
+            data += struct.pack(f"<{len(nodes)}h", *block.thresholds)
             data += bytes(-len(data) % 4)
         code = "i" if self.leaves is Leaves.VALUES else "H"
         data += struct.pack(f"<{len(block.leaves)}{code}", *block.leaves)
         return _BlockBody(len(nodes), data, block.jumps)
 
     @classmethod
-    def decode(cls, params: bytes, typecode: str, leaves: Leaves) -> ForestWalk:
+    def decode(cls, params: bytes, features: str, leaves: Leaves) -> ForestWalk:
         """Read parameters; the same checks as the kernel's.
 
         Raises
@@ -212,14 +230,14 @@ class ForestWalk:
         FormatError
             The parameters are unsound.
         """
-        return _Decoder(params, typecode, leaves).forest()
+        return _Decoder(params, features, leaves).forest()
 
     # ---- Result
 
     def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Sums [rows, n_outputs] of features [rows, n_features]."""
         (x,) = inputs
-        keys: NDArray[Any] = float_key(x) if self.typecode == "f" else x
+        keys = self._keys(x)
         trees = self._flat
         sums = np.zeros((len(x), self.n_outputs), dtype=np.int64)
         rows = np.arange(len(x))
@@ -235,12 +253,20 @@ class ForestWalk:
                 sums[:, number % self.n_outputs] += trees.leaf[~at, 0]
             else:
                 sums += trees.leaf[~at]
-        dtype = np.uint16 if self.leaves is Leaves.PAIRS else np.int32
+        dtype = np.uint16 if self.leaves in SHORT_SUMS else np.int32
         return (sums.astype(dtype),)
+
+    def _keys(self, x: NDArray[Any]) -> NDArray[Any]:
+        """What the thresholds are compared with."""
+        if self.features == "f32":
+            return float_key(x)
+        if self.features == "f32_positive":
+            return np.ascontiguousarray(x, dtype=np.float32).view(np.int32)
+        return x
 
     def mean_visits(self, x: NDArray[Any]) -> float:
         """Decision nodes that a row visits in all trees, mean over the rows of `x`."""
-        keys: NDArray[Any] = float_key(x) if self.typecode == "f" else x
+        keys = self._keys(x)
         trees = self._flat
         visits = 0
         for root in trees.roots:
@@ -302,8 +328,8 @@ class ForestWalk:
                     break
             return votes
         for entry in record:
-            first, second = entry & 15, entry >> 4 & 15
-            votes[first] += self.weights[entry >> 8] if self.weights else entry >> 8
+            first, second, weight = entry >> 8 & 15, entry >> 12, entry & 255
+            votes[first] += weight if self.leaves is Leaves.PAIRS else self.weights[weight]
             if first != second:
                 votes[second] += self.full_weight - votes.sum()
                 break
@@ -322,7 +348,7 @@ class _BlockBody:
 
     def encode(self, positions: list[int]) -> bytes:
         jumps = struct.pack(f"<{len(self.jumps)}H", *(positions[jump] for jump in self.jumps))
-        head = struct.pack("<BBH", self.n_nodes, len(self.jumps), self.size_words)
+        head = struct.pack("<BBH", self.n_nodes, N_EXITS - len(self.jumps), self.size_words)
         padding = 4 * self.size_words - len(head) - len(self.data) - len(jumps)
         return head + self.data + bytes(padding) + jumps
 
@@ -338,18 +364,23 @@ class _Flat:
 
 
 class _Decoder:
-    def __init__(self, params: bytes, typecode: str, leaves: Leaves) -> None:
+    def __init__(self, params: bytes, features: str, leaves: Leaves) -> None:
         if len(params) < _HEADER.size or len(params) % 4:
             raise FormatError(f"a forest in {len(params)} bytes: cut short")
         self.params = params
-        self.typecode = typecode
+        self.features = features
+        self.typecode = FEATURES[features]
         self.leaves = leaves
-        self.item = np.dtype(_NUMPY[typecode]).itemsize
+        self.item = np.dtype(_NUMPY[self.typecode]).itemsize
 
     def forest(self) -> ForestWalk:
-        features, outputs, n_trees, n_weights, full, first = _HEADER.unpack_from(self.params)
+        features, outputs, n_trees, n_weights, full, end = _HEADER.unpack_from(self.params)
         size = _HEADER.size + 2 * (n_trees + n_weights)
-        _require(size <= len(self.params) and first == (size + 3) // 4, "tables")
+        _require(4 * end == len(self.params) and size <= len(self.params), "size")
+        _require(features <= _MAX_FEATURES[self.typecode], "number of features")
+        limit = PAIR_CLASSES if self.leaves in SHORT_SUMS else MAX_OUTPUTS
+        _require(1 <= outputs <= limit, "number of outputs")
+        first = (size + 3) // 4
         halfwords = struct.unpack_from(f"<{n_trees + n_weights}H", self.params, _HEADER.size)
         positions, position = [], first
         while position < len(self.params) // 4:
@@ -362,7 +393,7 @@ class _Decoder:
         _require(all(root in numbers for root in halfwords[:n_trees]), "root")
         _require(list(halfwords[:n_trees]) == sorted(set(halfwords[:n_trees])), "order of roots")
         forest = ForestWalk(
-            self.typecode,
+            self.features,
             self.leaves,
             features,
             outputs,
@@ -376,21 +407,26 @@ class _Decoder:
         return forest
 
     def _block(self, position: int, numbers: dict[int, int]) -> Block:
-        n_nodes, n_jumps, words = struct.unpack_from("<BBH", self.params, 4 * position)
+        n_nodes, first_jump, words = struct.unpack_from("<BBH", self.params, 4 * position)
+        n_jumps = N_EXITS - first_jump
         end = 4 * (position + words) - 2 * n_jumps
-        thresholds_at = 4 * position + 4 + 4 * n_nodes
-        width = 0 if self.item == 1 else self.item
-        leaves_at = thresholds_at + (n_nodes * width + 3) // 4 * 4
-        _require(0 < n_nodes <= MAX_NODES and n_jumps <= N_EXITS, "number of nodes")
+        nodes_at = 4 * position + 4
+        thresholds_at = nodes_at + 4 * n_nodes
+        leaves_at = thresholds_at + {1: 0, 2: (n_nodes + 1) // 2 * 4, 4: 4 * n_nodes}[self.item]
+        _require(0 < n_nodes <= MAX_NODES and n_jumps >= 0, "number of nodes")
         _require(leaves_at <= end, "block size")
-        nodes = np.frombuffer(self.params, "<u4", n_nodes, 4 * position + 4)
         shift = 8 if self.item == 1 else 16
-        if self.item == 1:
-            thresholds = (nodes >> 24).astype(_NUMPY[self.typecode])
+        if self.item == 4:
+            both = np.frombuffer(self.params, "<u4", 2 * n_nodes, nodes_at)
+            nodes, thresholds = both[::2], both[1::2].astype(np.int32)
+        elif self.item == 2:
+            nodes = np.frombuffer(self.params, "<u4", n_nodes, nodes_at)
+            thresholds = np.frombuffer(self.params, "<i2", n_nodes, thresholds_at)
         else:
-            thresholds = np.frombuffer(self.params, f"<i{self.item}", n_nodes, thresholds_at)
+            nodes = np.frombuffer(self.params, "<u4", n_nodes, nodes_at)
+            thresholds = (nodes >> 24).astype(_NUMPY[self.typecode])
         offsets = nodes & (0xFF if self.item == 1 else 0xFFFF)
-        _require(bool(np.all(offsets < 0x4000) and np.all(offsets % self.item == 0)), "feature")
+        _require(bool(np.all(offsets < 0x2000) and np.all(offsets % self.item == 0)), "feature")
         leaf = "<i4" if self.leaves is Leaves.VALUES else "<u2"
         count = (end - leaves_at) // np.dtype(leaf).itemsize
         jumps = struct.unpack_from(f"<{n_jumps}H", self.params, end)
@@ -437,9 +473,10 @@ def _check_leaf(forest: ForestWalk, block: Block, index: int) -> None:
                 return
     else:
         for entry in record:
-            first, second = entry & 15, entry >> 4 & 15
+            first, second, weight = entry >> 8 & 15, entry >> 12, entry & 255
             _require(max(first, second) < forest.n_outputs, "class")
-            _require(not forest.weights or entry >> 8 < len(forest.weights), "weight")
+            limit = MAX_SHORT_WEIGHT + 1 if forest.leaves is Leaves.PAIRS else len(forest.weights)
+            _require(weight < limit, "weight")
             if first != second:
                 return
     _require(False, "leaf")
