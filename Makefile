@@ -38,7 +38,7 @@ lint: setup
 test: build firmware lint
 	$(PYTHON) -m pytest
 
-bench: build
+bench: build firmware
 	$(PYTHON) bench/bench.py
 
 fuzz: setup

@@ -137,7 +137,8 @@
     "cmp r7, r12\n" \
     "bne 11f\n" \
     "mov r7, lr\n" \
-    "11:\n" NEXT_SUM
+    "11:\n" NEXT_SUM \
+    "ldr r1, [sp]\n"
 #else
 #if FOREST_LEAVES == FOREST_WIDE
 #define SUM_SHIFT "2"

@@ -96,19 +96,7 @@ def assemble(program: Program, arch: str) -> Module:
     constants = _constants(program, data + links)
     qstrs = (f"{program.name}.py".encode(), *core.qstrs[1:])
     module = replace(core, qstrs=qstrs, constants=constants, text=bytes(text))
-    module = _align_program(module)
-    size = len(module.encode())
-    program_size = len(data) + len(links)
-    constants_size = size - len(text) - program_size - len(core.tail) - _header_size(core)
-    return Module(
-        program,
-        arch,
-        module.encode(),
-        size - sum(sizes.values()) - program_size - constants_size,
-        sizes,
-        program_size,
-        constants_size,
-    )
+    return _described(program, _align_program(module), sizes)
 
 
 def disassemble(data: bytes) -> Module:
@@ -136,10 +124,7 @@ def disassemble(data: bytes) -> Module:
         if zlib.crc32(module.text[offset : offset + length]) != crc or opcode not in names:
             raise FormatError("a kernel in the module is damaged: convert the model again")
         sizes[names[opcode]] = length
-    head = _header_size(module)
-    constants_size = len(data) - len(module.text) - len(module.tail) - head - len(blob)
-    core_size = len(data) - sum(sizes.values()) - len(blob) - constants_size
-    return Module(program, module.arch, data, core_size, sizes, len(blob), constants_size)
+    return _described(program, module, sizes)
 
 
 def _decode_links(data: bytes) -> list[tuple[int, int, int, int, int]]:
@@ -150,10 +135,14 @@ def _decode_links(data: bytes) -> list[tuple[int, int, int, int, int]]:
     return list(_LINK.iter_unpack(data[:-4]))
 
 
-def _header_size(module: Mpy) -> int:
-    """Bytes of the file that belong to its tables of names, whoever fills them."""
-    empty = replace(module, constants=(), text=b"", tail=b"")
-    return len(empty.encode())
+def _described(program: Program, module: Mpy, kernel_sizes: dict[str, int]) -> Module:
+    data = module.encode()
+    blob = module.constants[_PROGRAM]
+    assert isinstance(blob, bytes)
+    names = len(replace(module, constants=(), text=b"", tail=b"").encode())
+    constants = len(data) - names - len(module.text) - len(module.tail) - len(blob)
+    core = len(data) - sum(kernel_sizes.values()) - len(blob) - constants
+    return Module(program, module.arch, data, core, kernel_sizes, len(blob), constants)
 
 
 def _constants(program: Program, blob: bytes) -> tuple[Constant, ...]:

@@ -22,10 +22,10 @@ _SCRIPT = """\
 import array, binascii, gc, json, micropython, time
 gc.collect()
 before = gc.mem_alloc()
-import {name}
+module = __import__("{name}")
 gc.collect()
 imported = gc.mem_alloc()
-model = {name}.Model()
+model = module.Model()
 gc.collect()
 made = gc.mem_alloc()
 ticks_cpu, ticks_diff = time.ticks_cpu, time.ticks_diff

@@ -1,0 +1,1 @@
+"""Measurements: what the models of `workloads` cost, and how that changed."""

@@ -1,0 +1,151 @@
+"""The models that are measured, and the rows that they are measured on. All of it is fixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.model_selection import train_test_split
+
+from wingbeat.convert import TYPECODES, convert
+from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
+from wingbeat.recordings import Recording, Recordings
+from wingbeat.reference import DTYPES, Cast, Operator, Probability, Shift
+from wingbeat.train import train_recordings
+
+MOST_ROWS = 100
+"""Rows that are enough for a mean; the digits forest has all of its test rows."""
+
+_WINDOW, _HOP = 128, 64
+_ACCELERATION, _TURN = 16 / 32768, 2000 / 32768 * np.pi / 180  # a sensor of 16 g and 2000 deg/s
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """A program and its rows.
+
+    Attributes
+    ----------
+    title : str
+    program : Program
+    x : array [rows, *input.shape]
+    """
+
+    title: str
+    program: Program
+    x: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """The digits forest that `peers` were measured with: 10 trees, depth 8, raw pixels of 0 to 16.
+
+    Attributes
+    ----------
+    estimator : RandomForestClassifier
+    train_x, test_x : array [rows, 64] of float64
+    test_y : array [rows]
+    """
+
+    estimator: Any
+    train_x: NDArray[np.float64]
+    test_x: NDArray[np.float64]
+    test_y: NDArray[np.int64]
+
+    def program(self, dtype: str) -> Program:
+        """The forest for features of this dtype."""
+        rows = self.train_x.astype(DTYPES[TYPECODES[dtype]])
+        return convert(self.estimator, name="digits", dtype=dtype, rows=rows)
+
+    def workload(self, dtype: str) -> Workload:
+        """The forest for features of this dtype, with all test rows."""
+        x = self.test_x.astype(DTYPES[TYPECODES[dtype]])
+        return Workload(f"digits forest, {dtype}", self.program(dtype), x)
+
+
+@cache
+def digits() -> Digits:
+    """Train the digits forest."""
+    x, y = load_digits(return_X_y=True)
+    train_x, test_x, train_y, test_y = train_test_split(
+        x, y, test_size=0.3, random_state=1, stratify=y
+    )
+    estimator = RandomForestClassifier(10, max_depth=8, random_state=1).fit(train_x, train_y)
+    return Digits(estimator, train_x, test_x, test_y)
+
+
+def workloads() -> list[Workload]:
+    """All of them, in the order of the table."""
+    return [
+        *(digits().workload(dtype) for dtype in ("uint8", "int8", "int16", "float32")),
+        _exercises(),
+        _boosting(),
+        _regression(),
+        *_operators(),
+    ]
+
+
+def _exercises() -> Workload:
+    """Raw wrist windows to an exercise: statistics of 6 channels and a forest of 10 trees."""
+    from seglearn.datasets import load_watch
+
+    watch = load_watch()
+    items = [
+        Recording(data, watch["y_labels"][label], str(person), "seglearn watch")
+        for data, label, person in zip(watch["X"], watch["y"], watch["subject"], strict=True)
+    ]
+    labels = tuple(str(label) for label in watch["y_labels"])
+    recordings = Recordings(tuple(items), tuple(watch["X_labels"]), 50.0, labels)
+    trained = train_recordings(
+        recordings,
+        name="exercises",
+        window=_WINDOW,
+        hop=_HOP,
+        scale=(_ACCELERATION,) * 3 + (_TURN,) * 3,
+    )
+    rows = np.linspace(0, len(trained.test_x) - 1, MOST_ROWS).astype(int)
+    return Workload("exercises, 128 x 6", trained.program, trained.test_x[rows])
+
+
+def _boosting() -> Workload:
+    x, y = load_breast_cancer(return_X_y=True)
+    train_x, test_x, train_y, _ = train_test_split(x, y, test_size=0.3, random_state=1, stratify=y)
+    estimator = HistGradientBoostingClassifier(max_iter=20, max_depth=4, random_state=1)
+    program = convert(estimator.fit(train_x, train_y), name="boosting", dtype="float32")
+    return Workload("breast cancer, boosting", program, test_x[:MOST_ROWS].astype(np.float32))
+
+
+def _regression() -> Workload:
+    x, y = load_diabetes(return_X_y=True)
+    train_x, test_x, train_y, _ = train_test_split(x, y, test_size=0.3, random_state=1)
+    estimator = RandomForestRegressor(10, max_depth=8, random_state=1).fit(train_x, train_y)
+    program = convert(estimator, name="diabetes", dtype="float32")
+    return Workload("diabetes, regression", program, test_x[:MOST_ROWS].astype(np.float32))
+
+
+def _operators() -> list[Workload]:
+    rng = np.random.default_rng(1)
+    scores = rng.normal(0, 2, (MOST_ROWS, 10)) * 2**16
+    sums = rng.integers(0, 2**20, (MOST_ROWS, 10), np.int32)
+    pixels = rng.integers(0, 256, (MOST_ROWS, 64), np.uint8)
+    return [
+        _single("probability, 10 classes", Probability(10, 16), scores.astype(np.int32)),
+        _single("shift, 10 to uint16", Shift(10, 4, "H"), sums),
+        _single("cast, 64 of uint8", Cast(64, "B"), pixels),
+    ]
+
+
+def _single(title: str, operator: Operator, x: NDArray[Any]) -> Workload:
+    ((typecode, n_elements),) = operator.inputs
+    builder = ProgramBuilder(Descriptor(typecode, (n_elements,)))
+    output = builder.add(operator, 0)
+    return Workload(title, builder.finish(operator.KERNEL, output, Decision.NONE), x)

@@ -1,0 +1,283 @@
+"""`wingbeat convert`: from a trained model to the file that a board imports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from wingbeat.assemble import Module
+from wingbeat.cli.files import load_array
+from wingbeat.cli.options import (
+    Json,
+    board_named,
+    complete_arch,
+    complete_board,
+    module_name,
+    output_file,
+    split_list,
+)
+from wingbeat.cli.output import Progress, bytes_table, described, emit, facts, in_words, warn
+from wingbeat.convert import TYPECODES
+from wingbeat.errors import DataError, UsageError
+from wingbeat.forest.model import Forest
+from wingbeat.program import FORMAT_VERSION, Program
+
+
+class Missing(str, Enum):
+    """Where NaN goes."""
+
+    RIGHT = "right"
+    FOLLOW = "follow"
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A program (.wbp), a scikit-learn model (.skops) or emlearn's .csv.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="NAME.mpy for boards, or NAME.wbp for a program that is the same for all.",
+        ),
+    ],
+    arch: Annotated[
+        str | None,
+        typer.Option(help="Native code of the board.", autocompletion=complete_arch),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(help="The board, instead of --arch.", autocompletion=complete_board),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What the model takes: {', '.join(TYPECODES)}. By default float32, or int16 for"
+            " emlearn.",
+            autocompletion=lambda: list(TYPECODES),
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Names of the classes with commas between, instead of the model's own."),
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            help="Feature rows (.npy), such as those of training: the class of each of them is"
+            " kept when leaves are rounded."
+        ),
+    ] = None,
+    missing: Annotated[
+        Missing,
+        typer.Option(
+            help="Where NaN goes in a float32 model: always right, or as in the source at the"
+            " price of more nodes."
+        ),
+    ] = Missing.RIGHT,
+    output_scale: Annotated[
+        float | None,
+        typer.Option(help="Regression: the value of one step of the output, such as 0.01."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="The module's name inside the file; by default that of the file."),
+    ] = None,
+    trust_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--trust-pickle", help="Load a .pkl or .joblib. That runs any code that is in it."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a trained model into a .mpy that MicroPython imports."""
+    output_file(output, (".mpy", ".wbp"))
+    called = module_name(output.stem if name is None else name)
+    target = _arch_of(output, arch, board)
+    if output_scale is not None and not 0 < output_scale < float("inf"):
+        raise UsageError(f"--output-scale {output_scale}: expected a number above 0")
+
+    from wingbeat.sources import load_source
+
+    with Progress(f"Converting {source.name}"):
+        model = load_source(source, trust_pickle=trust_pickle)
+        if isinstance(model, Program):
+            _refuse_model_options(source, dtype, rows, missing, output_scale)
+            program = _relabelled(model, split_list(labels, "--labels"), called)
+        else:
+            program = _converted(model, source, called, dtype, labels, rows, missing, output_scale)
+        module = None if target is None else program.assemble(target)
+    if module is None:
+        program.save(output)
+    else:
+        module.save(output)
+    leaves = program.meta.get("leaves", {})
+    if leaves.get("rows_changed"):
+        warn(
+            f"rounding the leaves changes the class of {leaves['rows_changed']} of"
+            f" {leaves['rows_checked']} rows: train with fewer or larger leaves"
+        )
+    document = _document(output, program, module, board)
+    emit(as_json, document, *_shown(document, program))
+
+
+def _arch_of(output: Path, arch: str | None, board: str | None) -> str | None:
+    if output.suffix == ".wbp":
+        if arch or board:
+            raise UsageError(
+                f"{output} is a program, the same for all boards: drop --arch and --board, or write"
+                f" {output.stem}.mpy"
+            )
+        return None
+    if arch and board:
+        raise UsageError("expected one of --arch and --board, got both")
+    from wingbeat.blobs import blobs_of
+
+    if arch:
+        return blobs_of(arch).arch
+    if board:
+        return board_named(board).arch
+
+    from wingbeat.blobs import archs
+    from wingbeat.cli.options import boards
+
+    raise UsageError(
+        f"{output} is made for one kind of board: say which with --board ({', '.join(boards())}) or"
+        f" --arch ({', '.join(archs())})"
+    )
+
+
+def _refuse_model_options(
+    source: Path,
+    dtype: str | None,
+    rows: Path | None,
+    missing: Missing,
+    output_scale: float | None,
+) -> None:
+    given = {
+        "--dtype": dtype is not None,
+        "--rows": rows is not None,
+        "--missing": missing is not Missing.RIGHT,
+        "--output-scale": output_scale is not None,
+    }
+    wrong = [option for option, used in given.items() if used]
+    if wrong:
+        raise UsageError(
+            f"{source} is a program, whose numbers are fixed: drop {', '.join(wrong)}, or convert"
+            " the model that it was made from"
+        )
+
+
+def _relabelled(program: Program, labels: tuple[str, ...] | None, name: str) -> Program:
+    if labels is not None and len(labels) != len(program.labels):
+        raise UsageError(f"{len(labels)} labels, but the model has {len(program.labels)} classes")
+    return replace(program, name=name, labels=program.labels if labels is None else labels)
+
+
+def _converted(
+    forest: Forest,
+    source: Path,
+    name: str,
+    dtype: str | None,
+    labels: str | None,
+    rows: Path | None,
+    missing: Missing,
+    output_scale: float | None,
+) -> Program:
+    from wingbeat.convert import convert as convert_model
+
+    if output_scale is not None and forest.task != "regress":
+        raise UsageError("--output-scale is for regression, this model tells classes: drop it")
+    x = None if rows is None else load_array(rows)
+    if x is not None and (x.ndim != 2 or x.shape[1] != forest.n_features):
+        raise DataError(
+            f"{rows} has the shape {list(x.shape)}: the model takes [rows, {forest.n_features}]"
+        )
+    return convert_model(
+        forest,
+        name=name,
+        dtype=dtype,
+        labels=split_list(labels, "--labels"),
+        rows=x,
+        missing=missing.value,
+        output_scale=output_scale,
+        meta={"source": source.name},
+    )
+
+
+def _document(
+    output: Path, program: Program, module: Module | None, board: str | None
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "file": str(output),
+        "name": program.name,
+        "arch": module.arch if module else None,
+        "board": board,
+        "format": FORMAT_VERSION,
+        "hash": program.hash,
+        "input": described(program.input),
+        "output": described(program.output),
+        "decision": program.decision.name.lower(),
+        "labels": program.labels,
+        "arena": program.arena,
+        "leaves": program.meta.get("leaves"),
+    }
+    document["bytes"] = (
+        {
+            "core": module.core_size,
+            "kernels": module.kernel_sizes,
+            "program": module.program_size,
+            "constants": module.constants_size,
+            "file": len(module.data),
+        }
+        if module
+        else {"program": len(program.encode()), "file": output.stat().st_size}
+    )
+    return document
+
+
+def _shown(document: dict[str, Any], program: Program) -> list[Any]:
+    sizes = document["bytes"]
+    where = f" for {document['arch']}" if document["arch"] else ", a program for any board"
+    rows = {
+        "input": in_words(program.input),
+        "output": in_words(program.output),
+        "arena": f"{program.arena} bytes",
+        "leaves": leaves_in_words(program.meta.get("leaves")),
+        "hash": program.hash,
+    }
+    shown: list[Any] = [Text(f"{document['file']}{where}")]
+    shown.append(facts({key: value for key, value in rows.items() if value}))
+    if "core" in sizes:
+        parts = {"core": sizes["core"]}
+        parts |= {f"kernel {name}": size for name, size in sizes["kernels"].items()}
+        parts |= {"program": sizes["program"], "labels, info, texts": sizes["constants"]}
+        shown.append(bytes_table(parts))
+    else:
+        shown.append(Text(f"program of {sizes['program']} bytes"))
+    return shown
+
+
+def leaves_in_words(leaves: Any) -> str:
+    """What rounding the leaves cost, for a person."""
+    if not isinstance(leaves, dict) or "bits" not in leaves:
+        return ""
+    text = f"rounded to {leaves['bits']} bits"
+    if leaves.get("rows_checked"):
+        text += (
+            f"; classes compared on {leaves['rows_checked']} rows, {leaves['rows_changed']} changed"
+        )
+    if "largest_error_in_steps" in leaves:
+        text += f"; output within {leaves['largest_error_in_steps']:.4g} steps of the model's"
+    return text

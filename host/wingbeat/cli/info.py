@@ -1,0 +1,173 @@
+"""`wingbeat info`: what is inside of a module or a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from wingbeat.assemble import Module
+from wingbeat.cli.files import load_file
+from wingbeat.cli.options import Json
+from wingbeat.cli.output import described, emit, in_words
+from wingbeat.program import FORMAT_VERSION, Call, Program
+from wingbeat.reference import Cast, ForestWalk, Leaves, Probability, Shift, WindowStats
+
+_SHOWN = 8
+_LEAVES = {
+    Leaves.PAIRS: "votes, up to 16 classes",
+    Leaves.WIDE: "votes, any number of classes",
+    Leaves.VALUES: "values",
+}
+
+
+def info(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A module (.mpy) or a program (.wbp).")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Tell what is inside of a .mpy or .wbp file."""
+    loaded = load_file(file)
+    module = loaded if isinstance(loaded, Module) else None
+    program = loaded.program if isinstance(loaded, Module) else loaded
+    document = _document(file, program, module)
+    emit(as_json, document, _tree(document, program))
+
+
+def _document(file: Path, program: Program, module: Module | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "file": str(file),
+        "kind": "program" if module is None else "module",
+        "arch": None if module is None else module.arch,
+        "name": program.name,
+        "format": FORMAT_VERSION,
+        "hash": program.hash,
+        "input": described(program.input),
+        "output": described(program.output),
+        "decision": program.decision.name.lower(),
+        "labels": program.labels,
+        "arena": program.arena,
+        "operators": [_operator(call, program, module) for call in program.calls],
+    }
+    size = {"file": file.stat().st_size}
+    if module is None:
+        document["bytes"] = {"program": len(program.encode()), **size}
+        document["meta"] = dict(program.meta)
+    else:
+        document["bytes"] = {
+            "core": module.core_size,
+            "kernels": module.kernel_sizes,
+            "program": module.program_size,
+            "constants": module.constants_size,
+            **size,
+        }
+    return document
+
+
+def _operator(call: Call, program: Program, module: Module | None) -> dict[str, Any]:
+    operator = call.operator
+    row: dict[str, Any] = {
+        "kernel": operator.KERNEL,
+        "opcode": int(operator.OPCODE),
+        "operands": list(call.operands),
+        "parameters": len(operator.encode()),
+    }
+    if module is not None:
+        row["kernel_bytes"] = module.kernel_sizes[operator.KERNEL]
+    if isinstance(operator, ForestWalk):
+        row |= {
+            "trees": len(operator.roots),
+            "nodes": operator.n_nodes,
+            "blocks": len(operator.blocks),
+            "features": operator.n_features,
+            "outputs": operator.n_outputs,
+            "leaves": operator.leaves.name.lower(),
+            "leaf_bits": _leaf_bits(operator, program),
+        }
+    elif isinstance(operator, WindowStats):
+        row |= {
+            "samples": operator.n_samples,
+            "channels": operator.n_channels,
+            "statistics": list(operator.statistics),
+        }
+    elif isinstance(operator, Probability):
+        row |= {"scores": operator.n_scores, "fraction_bits": operator.fraction_bits}
+    elif isinstance(operator, Shift):
+        row |= {"elements": operator.n_elements, "bits": operator.shift}
+    elif isinstance(operator, Cast):
+        row |= {"elements": operator.n_elements, "from": operator.typecode}
+    return row
+
+
+def _leaf_bits(operator: ForestWalk, program: Program) -> int:
+    leaves = program.meta.get("leaves")
+    if isinstance(leaves, dict) and isinstance(leaves.get("bits"), int):
+        return int(leaves["bits"])
+    if operator.leaves is Leaves.VALUES:
+        values = [value for block in operator.blocks for value in block.leaves]
+        return max((value.bit_length() + 1 for value in values), default=0)
+    return operator.full_weight.bit_length()
+
+
+def _tree(document: dict[str, Any], program: Program) -> Tree:
+    what = f"module for {document['arch']}" if document["arch"] else "program for any board"
+    tree = Tree(Text(f"{document['file']}: {what}"))
+    tree.add(Text(f"name {program.name}, format {document['format']}, hash {document['hash']}"))
+    tree.add(Text(f"input {in_words(program.input)}"))
+    tree.add(Text(f"output {in_words(program.output)}; predict: {document['decision']}"))
+    tree.add(Text(f"arena {program.arena} bytes"))
+    if program.labels:
+        tree.add(Text(f"{len(program.labels)} labels: {', '.join(program.labels)}"))
+    sizes = document["bytes"]
+    branch = tree.add(Text(f"file of {sizes['file']} bytes"))
+    if "core" in sizes:
+        branch.add(Text(f"core {sizes['core']}"))
+        for kernel, size in sizes["kernels"].items():
+            branch.add(Text(f"kernel {kernel} {size}"))
+        branch.add(Text(f"program {sizes['program']}"))
+        branch.add(Text(f"labels, info, texts {sizes['constants']}"))
+    else:
+        branch.add(Text(f"program {sizes['program']}"))
+    branch = tree.add(Text("operators"))
+    for number, row in enumerate(document["operators"], 1):
+        detail = _in_words(row)
+        head = f"{number} {row['kernel']}: parameters {row['parameters']} bytes"
+        branch.add(Text(f"{head}; {detail}" if detail else head))
+    if document.get("meta"):
+        _grow(tree.add(Text("made from")), document["meta"])
+    return tree
+
+
+def _grow(tree: Tree, facts: Mapping[str, Any]) -> None:
+    for key, value in facts.items():
+        if isinstance(value, Mapping) and (len(value) <= _SHOWN or key == "training"):
+            _grow(tree.add(Text(key)), value)
+        elif isinstance(value, (Mapping, list)) and (
+            len(value) > _SHOWN or any(isinstance(item, (dict, list)) for item in value)
+        ):
+            tree.add(Text(f"{key}: {len(value)} entries (see --json)"))
+        elif isinstance(value, float):
+            tree.add(Text(f"{key}: {value:.4g}"))
+        else:
+            tree.add(Text(f"{key}: {value if isinstance(value, str) else json.dumps(value)}"))
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    if "trees" in row:
+        kind = _LEAVES[Leaves[row["leaves"].upper()]]
+        return (
+            f"{row['trees']} trees, {row['nodes']} nodes in {row['blocks']} blocks; leaves:"
+            f" {kind}, {row['leaf_bits']} bits"
+        )
+    if "statistics" in row:
+        return f"{row['samples']} samples x {row['channels']} channels: " + ", ".join(
+            row["statistics"]
+        )
+    known = ("kernel", "opcode", "operands", "parameters", "kernel_bytes")
+    return ", ".join(f"{key} {value}" for key, value in row.items() if key not in known)

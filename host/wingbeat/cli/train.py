@@ -1,0 +1,325 @@
+"""`wingbeat train`: from labelled data to a program."""
+
+from __future__ import annotations
+
+import io
+import math
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.text import Text
+
+from wingbeat.cli.options import Json, module_name, output_file, split_list
+from wingbeat.cli.output import Progress, described, emit, facts, in_words
+from wingbeat.convert import TYPECODES
+from wingbeat.errors import UsageError
+from wingbeat.evaluate import ClassReport
+from wingbeat.files import write_atomic
+from wingbeat.reference.window_stats import STATISTICS
+from wingbeat.train import ForestOptions, Trained
+
+
+class Model(str, Enum):
+    """What can be trained."""
+
+    FOREST = "forest"
+    EXTRA_TREES = "extra-trees"
+    TREE = "tree"
+    BOOSTING = "boosting"
+
+
+class Target(str, Enum):
+    """What the label column holds."""
+
+    CLASSES = "classes"
+    VALUES = "values"
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="A table (.csv, .parquet, .npz, .npy), or recordings in a folder."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="NAME.wbp, the program.")],
+    model: Annotated[Model, typer.Option(help="Kind of model.")],
+    trees: Annotated[int, typer.Option(min=1, help="Trees, or rounds of boosting.")] = 10,
+    max_depth: Annotated[
+        int | None, typer.Option(min=1, help="Most comparisons on the way to a leaf.")
+    ] = None,
+    min_samples_leaf: Annotated[
+        int, typer.Option(min=1, help="Fewest training rows in a leaf.")
+    ] = 1,
+    label: Annotated[
+        str, typer.Option(help="Column with the class or value.", rich_help_panel="Data")
+    ] = "label",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that tells who or what a row comes from. The test is on groups that were"
+            " held out.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
+    test_fraction: Annotated[
+        float, typer.Option(help="Share of the groups or rows to test on.", rich_help_panel="Data")
+    ] = 0.3,
+    seed: Annotated[
+        int,
+        typer.Option(help="The same seed gives the same program.", rich_help_panel="Data"),
+    ] = 1,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Columns to learn from, with commas between.", rich_help_panel="Tables"),
+    ] = None,
+    target: Annotated[
+        Target | None,
+        typer.Option(help="What the label column holds.", rich_help_panel="Tables"),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What the board gives the model: {', '.join(TYPECODES)}. By default float32.",
+            autocompletion=lambda: list(TYPECODES),
+            rich_help_panel="Tables",
+        ),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Samples of one window. With it, DATA is recordings.",
+            rich_help_panel="Recordings",
+        ),
+    ] = None,
+    hop: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Samples from the start of a window to the next. By default half a window.",
+            rich_help_panel="Recordings",
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="Real units per step of int16, one number or one per channel with commas between."
+            " By default 1: raw sensor values.",
+            rich_help_panel="Recordings",
+        ),
+    ] = None,
+    statistics: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What to compute of each channel, out of {','.join(STATISTICS)}. By default all.",
+            rich_help_panel="Recordings",
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns that are channels, with commas between.", rich_help_panel="Recordings"
+        ),
+    ] = None,
+    recording: Annotated[
+        str | None,
+        typer.Option(help="Column that tells recordings apart.", rich_help_panel="Recordings"),
+    ] = None,
+    group_pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression that finds the group in a file's path.",
+            rich_help_panel="Recordings",
+        ),
+    ] = None,
+    label_pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression that finds the label in a file's path.",
+            rich_help_panel="Recordings",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the confusion matrix here (.png).", rich_help_panel="Results"),
+    ] = None,
+    save_test: Annotated[
+        Path | None,
+        typer.Option(
+            help="Save the inputs of the test here (.npy), for 'wingbeat run'.",
+            rich_help_panel="Results",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model on labelled data, test it on what was held out, save it as a program."""
+    output_file(output, (".wbp",))
+    name = module_name(output.stem)
+    if plot is not None:
+        output_file(plot, (".png",))
+    if save_test is not None:
+        output_file(save_test, (".npy",))
+    if not 0 < test_fraction < 1:
+        raise UsageError(f"--test-fraction {test_fraction}: expected a share between 0 and 1")
+    _refuse_mixture(
+        window is not None,
+        {"--features": features, "--target": target, "--dtype": dtype},
+        {
+            "--hop": hop,
+            "--scale": scale,
+            "--statistics": statistics,
+            "--channels": channels,
+            "--recording": recording,
+            "--group-pattern": group_pattern,
+            "--label-pattern": label_pattern,
+        },
+    )
+    options = ForestOptions(trees, max_depth, min_samples_leaf, kind=model.value)
+    with Progress(f"reading {data}") as progress:
+        if window is None:
+            trained = _on_table(
+                data,
+                {
+                    "label": label,
+                    "group": group,
+                    "features": split_list(features, "--features"),
+                    "target": None if target is None else target.value,
+                },
+                plot,
+                name=name,
+                options=options,
+                dtype=dtype or "float32",
+                test_fraction=test_fraction,
+                seed=seed,
+                progress=progress.step,
+            )
+        else:
+            trained = _on_recordings(
+                data,
+                {
+                    "label": label,
+                    "group": group,
+                    "recording": recording,
+                    "channels": split_list(channels, "--channels"),
+                    "group_pattern": group_pattern,
+                    "label_pattern": label_pattern,
+                },
+                name=name,
+                window=window,
+                hop=max(1, window // 2) if hop is None else hop,
+                scale=_scale(scale),
+                statistics=split_list(statistics, "--statistics") or STATISTICS,
+                options=options,
+                test_fraction=test_fraction,
+                seed=seed,
+                progress=progress.step,
+            )
+    _save(trained, output, plot, save_test)
+    document = _document(trained, output, plot, save_test)
+    emit(as_json, document, *_shown(trained, document))
+
+
+def _refuse_mixture(
+    with_window: bool, of_tables: dict[str, object], of_recordings: dict[str, object]
+) -> None:
+    wrong = [
+        option
+        for option, value in (of_tables if with_window else of_recordings).items()
+        if value is not None
+    ]
+    if wrong and with_window:
+        raise UsageError(
+            f"{', '.join(wrong)}: for tables only, but --window makes DATA recordings, whose"
+            " programs take int16 windows; drop one or the other"
+        )
+    if wrong:
+        raise UsageError(f"{', '.join(wrong)}: for recordings only; add --window, or drop it")
+
+
+def _on_table(data: Path, reading: dict[str, Any], plot: Path | None, **training: Any) -> Trained:
+    from wingbeat.recordings import load_table
+    from wingbeat.train import train_table
+
+    table = load_table(data, **reading)
+    if plot is not None and not table.labels:
+        raise UsageError(
+            "--plot draws classes, but the labels are values: drop it, or add --target classes"
+        )
+    return train_table(table, **training)
+
+
+def _on_recordings(data: Path, reading: dict[str, Any], **training: Any) -> Trained:
+    from wingbeat.recordings import load_recordings
+    from wingbeat.train import train_recordings
+
+    return train_recordings(load_recordings(data, **reading), **training)
+
+
+def _scale(text: str | None) -> float | tuple[float, ...]:
+    parts = split_list(text, "--scale")
+    if parts is None:
+        return 1.0
+    try:
+        numbers = tuple(float(part) for part in parts)
+    except ValueError:
+        numbers = (math.nan,)
+    if not all(math.isfinite(number) and number > 0 for number in numbers):
+        raise UsageError(
+            f"--scale {text!r}: expected one number above 0, or one per channel with commas"
+            " between, such as 0.00049"
+        )
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _save(trained: Trained, output: Path, plot: Path | None, save_test: Path | None) -> None:
+    if plot is not None and isinstance(trained.report, ClassReport):
+        from wingbeat.plots import confusion_matrix
+
+        confusion_matrix(trained.report, plot, f"{trained.program.name} on held-out data")
+    if save_test is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, trained.test_x, allow_pickle=False)
+        write_atomic(save_test, buffer.getvalue())
+    trained.program.save(output)
+
+
+def _document(
+    trained: Trained, output: Path, plot: Path | None, save_test: Path | None
+) -> dict[str, Any]:
+    program = trained.program
+    return {
+        "file": str(output),
+        "name": program.name,
+        "hash": program.hash,
+        "input": described(program.input),
+        "output": described(program.output),
+        "labels": program.labels,
+        "arena": program.arena,
+        "bytes": {"program": len(program.encode())},
+        "train_rows": trained.train_rows,
+        "test_rows": len(trained.test_x),
+        "skipped_recordings": trained.skipped,
+        "report": trained.report.to_json(),
+        "plot": None if plot is None else str(plot),
+        "test_inputs": None if save_test is None else str(save_test),
+    }
+
+
+def _shown(trained: Trained, document: dict[str, Any]) -> list[Any]:
+    report = trained.report
+    shown: list[Any] = [report.table()]
+    if isinstance(report, ClassReport) and report.groups:
+        shown.append(report.group_table())
+    rows = {"trained on": f"{trained.train_rows} rows"}
+    if trained.skipped:
+        rows["skipped"] = f"{trained.skipped} recordings shorter than one window"
+    rows["input"] = in_words(trained.program.input)
+    rows["program"] = f"{document['file']}, {document['bytes']['program']} bytes on the board"
+    for what, key in (("plot", "plot"), ("test inputs", "test_inputs")):
+        if document[key]:
+            rows[what] = document[key]
+    return [*shown, Text(""), facts(rows)]
