@@ -164,11 +164,11 @@ def _constants(program: Program, blob: bytes) -> tuple[Constant, ...]:
 
 
 def _expectation(descriptor: Descriptor) -> str:
-    size = descriptor.n_elements * descriptor.dtype.itemsize
-    return (
-        f"expected {descriptor}: array('{descriptor.typecode}') of {descriptor.n_elements}"
-        f" or {size} bytes, {descriptor.dtype.itemsize}-byte aligned"
-    )
+    n_elements, item = descriptor.n_elements, descriptor.dtype.itemsize
+    expected = f"expected {descriptor}: array('{descriptor.typecode}') of {n_elements}"
+    if item == 1:
+        return f"{expected}, or as many bytes"
+    return f"{expected}, or {n_elements * item} bytes at an address that {item} divides"
 
 
 def _info(program: Program) -> tuple[Constant, ...]:

@@ -241,7 +241,8 @@ def _regression(
     if output_scale is None:
         encoding = encode_forest(source.forest, source.typecode, missing=missing)
     else:
-        unit = output_scale * 2.0**-guard
+        # The program holds its scale as a float32.
+        unit = float(np.float32(output_scale)) * 2.0**-guard
         encoding = encode_forest(source.forest, source.typecode, missing=missing, unit=unit)
     sums = source.add(encoding)
     output = sums if guard == 0 else source.builder.add(Shift(1, guard, "i"), sums)

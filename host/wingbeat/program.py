@@ -433,7 +433,7 @@ class ProgramBuilder:
             tuple(Tensor(*tensor, None if i == 0 else 0) for i, tensor in enumerate(self._tensors)),
             tuple(self._calls),
             self.input,
-            Descriptor(typecode, shape or (n_elements,), scale, zero_point),
+            Descriptor(typecode, shape or (n_elements,), float(np.float32(scale)), zero_point),
             output,
             output if decision_tensor is None else decision_tensor,
             decision,
