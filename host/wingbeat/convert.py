@@ -12,13 +12,14 @@ from .errors import ModelError, UnsupportedModelError, UsageError
 from .forest.encode import Encoding, Missing, encode_forest
 from .forest.model import Forest
 from .program import Decision, Descriptor, Program, ProgramBuilder
-from .reference import Cast, Leaves, Operator, Probability, Shift
+from .reference import DTYPES, Cast, Leaves, Operator, Probability, Shift
 from .reference.forest import max_features
 
 TYPECODES = {"float32": "f", "int16": "h", "int8": "b", "uint8": "B"}
 """Input dtypes by name."""
 
 _GUARD_BITS = 9
+_SMALLEST_SCALE = 1e-30
 
 
 def read_model(model: Any) -> Forest:
@@ -90,8 +91,8 @@ def convert(
         all others. "auto" follows if `rows` have a NaN. (A NaN with its sign bit set, which no
         board makes, goes left with "right".)
     output_scale : float, optional
-        For regression: the real value of one step of the output. Default: a power of two that
-        leaves at least 14 bits for the largest output.
+        For regression: the real value of one step of the output. Default: a power of two, as
+        fine as leaves room to add up the trees: 30 bits for one tree, 17 for 10, 14 for 100.
     meta : mapping, optional
         Facts to keep in the program's file; JSON values.
 
@@ -103,6 +104,7 @@ def convert(
         The arguments do not fit together.
     """
     forest = read_model(model)
+    _refuse_bad_arguments(forest, missing, output_scale)
     typecode = _typecode(dtype, forest, features)
     source = _Source(forest, typecode, features, input_shape)
     x = None if rows is None else np.asarray(rows)
@@ -117,6 +119,20 @@ def convert(
     if forest.link == "none":
         return _votes(source, x, missing, facts, common)
     return _scores(source, missing, facts, common)
+
+
+def _refuse_bad_arguments(forest: Forest, missing: str, output_scale: float | None) -> None:
+    if missing not in ("auto", "follow", "right"):
+        raise UsageError(f"missing={missing!r}: choose one of auto, follow, right")
+    if output_scale is None:
+        return
+    if forest.task != "regress":
+        raise UsageError("output_scale is for regression; this model gives classes")
+    if not _SMALLEST_SCALE <= output_scale <= 1 / _SMALLEST_SCALE:
+        raise UsageError(
+            f"output_scale {output_scale}: expected the real value of one step of the output,"
+            " a finite number above 0"
+        )
 
 
 class _Source:
@@ -134,9 +150,12 @@ class _Source:
             ((code, n_elements),) = features.inputs
         else:
             code, n_elements = typecode, forest.n_features
-        shape = input_shape or (n_elements,)
-        if int(np.prod(shape)) != n_elements:
-            raise UsageError(f"input_shape {shape} does not hold {n_elements} elements")
+        shape = (n_elements,) if input_shape is None else tuple(input_shape)
+        if not 1 <= len(shape) <= 4 or min(shape) < 1 or int(np.prod(shape)) != n_elements:
+            raise UsageError(
+                f"input_shape {shape}: expected one to four dimensions that hold"
+                f" {n_elements} elements"
+            )
         self.builder = ProgramBuilder(Descriptor(code, shape))
         self.tensor = 0 if features is None else self.builder.add(features, 0)
         self.typecode = typecode
@@ -157,6 +176,11 @@ def _typecode(dtype: str | None, forest: Forest, features: Operator | None) -> s
                 f"the model takes {forest.n_features} features, but the operator"
                 f" {features.KERNEL} gives {n_features}"
             )
+        if dtype is not None and TYPECODES.get(dtype) != typecode:
+            raise UsageError(
+                f"dtype {dtype!r}: the operator {features.KERNEL} gives"
+                f" {DTYPES[typecode].name}; leave dtype away"
+            )
         return typecode
     if dtype is None:
         return "h" if forest.integer_only else "f"
@@ -168,9 +192,11 @@ def _typecode(dtype: str | None, forest: Forest, features: Operator | None) -> s
 def _labels(forest: Forest, labels: Sequence[str] | None) -> tuple[str, ...]:
     if labels is None:
         return tuple(str(value) for value in forest.classes)
-    if len(labels) != len(forest.classes):
-        raise UsageError(f"{len(labels)} labels, but the model has {len(forest.classes)} classes")
-    return tuple(labels)
+    if isinstance(labels, str) or len(labels) != len(forest.classes):
+        raise UsageError(
+            f"labels {labels!r}: expected a list of {len(forest.classes)} names, one a class"
+        )
+    return tuple(str(label) for label in labels)
 
 
 def _votes(

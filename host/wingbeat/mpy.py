@@ -29,6 +29,7 @@ ARCHS = {
 
 _VERSION, _SUB_VERSION = 6, 3
 _KIND_NATIVE_VIPER = 2
+_MAX_DEPTH = 8
 _NONE, _FALSE, _TRUE, _STR, _BYTES, _INT, _FLOAT, _TUPLE = 1, 2, 3, 5, 6, 7, 8, 10
 
 
@@ -79,14 +80,15 @@ class Mpy:
             )
         n_qstrs, n_constants = reader.uint(), reader.uint()
         qstrs = tuple(reader.qstr() for _ in range(n_qstrs))
-        constants = tuple(reader.constant() for _ in range(n_constants))
+        constants = tuple(reader.constant(_MAX_DEPTH) for _ in range(n_constants))
         kind = reader.uint()
         if kind & 7 != _KIND_NATIVE_VIPER:
             raise FormatError("the .mpy holds bytecode, not a native module of Wingbeat")
         text = reader.take(kind >> 3)
-        return cls(
-            names[arch_number], small_int_bits, qstrs, constants, text, data[reader.position :]
-        )
+        tail = data[reader.position :]
+        if not tail.endswith(b"\xff"):  # the end of the relocations, and no other byte of them
+            raise FormatError("the .mpy is cut short: its relocations do not end; copy it again")
+        return cls(names[arch_number], small_int_bits, qstrs, constants, text, tail)
 
     def encode(self) -> bytes:
         """Bytes of the `.mpy` file."""
@@ -178,13 +180,15 @@ class _Reader:
         self.take(1)
         return text
 
-    def constant(self) -> Constant:
+    def constant(self, depth: int) -> Constant:
         (kind,) = self.take(1)
         if kind in (_NONE, _FALSE, _TRUE):
             return {_NONE: None, _FALSE: False, _TRUE: True}[kind]
         size = self.uint()
         if kind == _TUPLE:
-            return tuple(self.constant() for _ in range(size))
+            if depth == 0:
+                raise FormatError("the .mpy is damaged: tuples within tuples within tuples")
+            return tuple(self.constant(depth - 1) for _ in range(size))
         data = self.take(size)
         try:
             if kind in (_STR, _BYTES):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import keyword
 import struct
 import zipfile
 import zlib
@@ -239,9 +240,9 @@ class Program:
                 tuple(labels),
                 dict(meta or {}),
             )
+            _check_operands(program)
         except (struct.error, IndexError, KeyError, ValueError) as error:
             raise FormatError(f"the program is inconsistent: {error}") from error
-        _check_operands(program)
         return program
 
     @property
@@ -281,7 +282,10 @@ class Program:
                 program = archive.read(_MEMBER_PROGRAM)
                 described = json.loads(archive.read(_MEMBER_META))
             name, labels, meta = described["name"], described["labels"], described["meta"]
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+        except (
+            *(zipfile.BadZipFile, zlib.error, RuntimeError),  # RuntimeError: encrypted, unsupported
+            *(KeyError, ValueError, TypeError, EOFError),
+        ) as error:
             raise FormatError(
                 f"{path} is not a Wingbeat program (.wbp), or it is damaged: {error};"
                 " make it again with 'wingbeat train'"
@@ -425,8 +429,10 @@ class ProgramBuilder:
         UsageError
             `name` is not a Python identifier.
         """
-        if not name.isidentifier() or not name.isascii():
-            raise UsageError(f"{name!r} cannot be imported as a module: use letters, digits and _")
+        if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
+            raise UsageError(
+                f"{name!r} cannot be imported as a module: use letters, digits and _, no keyword"
+            )
         typecode, n_elements = self._tensors[output]
         program = Program(
             name,
@@ -491,15 +497,23 @@ def _decode_call(data: bytes, position: int) -> Call:
 
 
 def _check_operands(program: Program) -> None:
+    """Refuse calls that read what nothing wrote, and operands of another dtype or size."""
+    tensors = program.tensors
+    written = {0}
     for call in program.calls:
         operator = call.operator
         wanted = [*operator.inputs, *operator.outputs, *operator.scratch]
-        found = [
-            (program.tensors[index].typecode, program.tensors[index].n_elements)
-            for index in call.operands
-        ]
-        if found != wanted:
+        read = call.operands[: len(operator.inputs)]
+        known = all(index < len(tensors) for index in call.operands)
+        found = [(tensors[i].typecode, tensors[i].n_elements) for i in call.operands if known]
+        if found != wanted or not written.issuperset(read):
             raise FormatError(
                 f"the program is inconsistent: operator {operator.KERNEL} has other operands"
                 " than it needs"
             )
+        written.update(call.operands[len(read) :])
+    shown = ((program.input, 0), (program.output, program.output_tensor))
+    if not written.issuperset((program.output_tensor, program.decision_tensor)) or any(
+        descriptor.n_elements != tensors[index].n_elements for descriptor, index in shown
+    ):
+        raise FormatError("the program is inconsistent: its input, output or decision is not there")

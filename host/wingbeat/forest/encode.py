@@ -360,15 +360,14 @@ def _encode_values(
             f"an output step this fine does not fit into 31 bits: sums reach {largest.max():g};"
             " choose a coarser output scale"
         )
-    bias = np.rint(forest.base / unit).astype(np.int64)
-    if forest.is_binary_score and forest.positive_at_zero:
-        bias = bias + 1
-    tables = [np.rint(table / unit).astype(np.int64) for table in values]
-    while len(tables) < n_trees:
+    while len(values) < n_trees:
         trees = [*trees, 0]
-        tables.append(np.zeros(1, dtype=np.int64))
+        values.append(np.zeros(1))
     for number in range(forest.n_outputs):
-        tables[number] = tables[number] + bias[number]
+        values[number] = values[number] + forest.base[number]
+    tables = [np.rint(table / unit).astype(np.int64) for table in values]
+    if forest.is_binary_score and forest.positive_at_zero:
+        tables[0] += 1
 
     def payload(tree_number: int, leaf: int) -> tuple[int, ...]:
         return (int(tables[tree_number][leaf]),)
