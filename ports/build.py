@@ -15,13 +15,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from fetch import FetchError, fetch, read_pin
+
+from wingbeat.mpy import Mpy
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -100,7 +102,12 @@ def run(command: list[str | Path]) -> str:
 
 def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
     """Compile and link the core with MicroPython's own dynruntime.h and mpy_ld.py."""
-    mpy_ld: list[str | Path] = [sys.executable, micropython / "tools" / "mpy_ld.py", "--arch", port.arch]
+    mpy_ld: list[str | Path] = [
+        sys.executable,
+        micropython / "tools" / "mpy_ld.py",
+        "--arch",
+        port.arch,
+    ]
     config = work / "config.h"
     sources = [DEVICE / source for source in CORE_SOURCES]
     run([*mpy_ld, "--preprocess", "-o", config, sources[0]])
@@ -126,7 +133,11 @@ def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
                 *("-c", source, "-o", objects[-1]),
             ]
         )
-    run([*mpy_ld, "--qstrs", config, "-o", out, *objects])
+    linked = work / "linked.mpy"
+    run([*mpy_ld, "--qstrs", config, "-o", linked, *objects])
+    # mpy_ld writes the path of its output into the file.
+    core = Mpy.decode(linked.read_bytes())
+    out.write_bytes(replace(core, qstrs=(b"core.py", *core.qstrs[1:])).encode())
 
 
 def build_kernel(port: Port, kernel: KernelSource, work: Path, out: Path) -> int:
@@ -168,9 +179,14 @@ def _check_elf(name: str, elf: Any) -> int:
     for section in elf.iter_sections():
         allocated = section["sh_flags"] & 2
         if allocated and section["sh_size"] and section.name != ".text":
-            raise BuildFailedError(f"{name}: {section['sh_size']} bytes of {section.name}: code only")
+            size = section["sh_size"]
+            raise BuildFailedError(f"{name}: {size} bytes of {section.name}: code only")
     symbols = next(s for s in elf.iter_sections() if isinstance(s, SymbolTableSection))
-    undefined = [s.name for s in symbols.iter_symbols() if s["st_shndx"] == "SHN_UNDEF" and s.name]
+    undefined = [
+        symbol.name
+        for symbol in symbols.iter_symbols()
+        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name
+    ]
     if undefined:
         raise BuildFailedError(f"{name}: undefined symbols {', '.join(undefined)}")
     return int(elf["e_entry"]) & ~1

@@ -17,8 +17,6 @@ clang clang 14.0
 arm-none-eabi-gcc gcc-arm-none-eabi 12.2.rel1
 /usr/lib/arm-none-eabi/include/stdint.h libnewlib-arm-none-eabi 3.3.0
 qemu-system-arm qemu-system-arm 7.2
-node nodejs 18 or 20
-npm npm 9 or later
 TOOLS
 
 # Python's venv needs ensurepip, which Debian packs apart.

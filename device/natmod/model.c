@@ -25,6 +25,10 @@ typedef struct {
 
 mp_obj_full_type_t wb_model_type;
 
+// Where native code is not on the heap, nothing else keeps the module's tables from the garbage
+// collector once the module itself is gone. This memory is a root of it.
+const void *wb_tables[2];
+
 static mp_obj_t constant(size_t index) {
     return (mp_obj_t)mp_native_obj_table[index];
 }
@@ -183,6 +187,8 @@ static void set_local(size_t index, qstr name, mp_obj_t value) {
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY
     wb_text = self->bytecode;
+    wb_tables[0] = mp_native_obj_table;
+    wb_tables[1] = mp_native_qstr_table;
     set_local(0, MP_QSTR_predict, MP_OBJ_FROM_PTR(&model_predict_obj));
     set_local(1, MP_QSTR_run, MP_OBJ_FROM_PTR(&model_run_obj));
     set_local(2, MP_QSTR_labels, constant(CONST_LABELS));

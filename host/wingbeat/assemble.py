@@ -22,7 +22,7 @@ _ALIGNMENT = 16
 _KERNEL_ALIGNMENT = 16
 
 _TEXTS_OF_REASONS = (
-    "program not 4-byte aligned",
+    "program not 4-byte aligned: copy the file to the file system instead of ROMFS",
     "program cut short",
     "not a Wingbeat program",
     "program of another format version: convert it again",

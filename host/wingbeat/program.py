@@ -282,6 +282,10 @@ class Program:
                 program = archive.read(_MEMBER_PROGRAM)
                 described = json.loads(archive.read(_MEMBER_META))
             name, labels, meta = described["name"], described["labels"], described["meta"]
+            if not is_module_name(name):
+                raise ValueError(f"its name is {name!r}")
+            if not all(isinstance(label, str) for label in labels) or not isinstance(meta, dict):
+                raise ValueError("its labels or its meta are not what they should be")
         except (
             *(zipfile.BadZipFile, zlib.error, RuntimeError),  # RuntimeError: encrypted, unsupported
             *(KeyError, ValueError, TypeError, EOFError),
@@ -429,7 +433,7 @@ class ProgramBuilder:
         UsageError
             `name` is not a Python identifier.
         """
-        if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
+        if not is_module_name(name):
             raise UsageError(
                 f"{name!r} cannot be imported as a module: use letters, digits and _, no keyword"
             )
@@ -448,6 +452,13 @@ class ProgramBuilder:
             dict(meta or {}),
         )
         return _place(program)
+
+
+def is_module_name(name: object) -> bool:
+    """Whether MicroPython can import a module of this name."""
+    if not isinstance(name, str) or not name.isascii():
+        return False
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def _describe(tensor: tuple[str, int]) -> str:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,6 +58,23 @@ class Result:
     outputs: tuple[NDArray[Any], ...]
 
 
+def find_tool(name: str) -> str:
+    """Path of ``node`` or ``npm``: beside this Python, as requirements-dev.txt has it, or on PATH.
+
+    Raises
+    ------
+    BuildError
+        It is not there.
+    """
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if found is None:
+        raise BuildError(
+            f"{name} is missing, and the emulated RP2040 needs it: run 'make setup',"
+            " or install Node.js 18 or newer with npm"
+        )
+    return found
+
+
 def install() -> Path:
     """Return the folder in the cache that has rp2040js; install it there when it is missing.
 
@@ -65,12 +83,7 @@ def install() -> Path:
     BuildError
         Node.js or npm is missing, or npm failed.
     """
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            raise BuildError(
-                f"{tool} is missing, and the bare Cortex-M0+ needs it: install Node.js 18 or newer"
-                " with npm (apt install nodejs npm)"
-            )
+    npm = find_tool("npm")
     chosen = os.environ.get("WINGBEAT_CACHE")
     cache = Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
     digest = hashlib.sha256(b"".join((FOLDER / name).read_bytes() for name in _LOCK_FILES))
@@ -84,8 +97,10 @@ def install() -> Path:
         for name in _LOCK_FILES:
             shutil.copyfile(FOLDER / name, work / name)
         done = subprocess.run(
-            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
             cwd=work,
+            # npm itself looks for node on PATH.
+            env={**os.environ, "PATH": f"{Path(npm).parent}{os.pathsep}{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,7 +131,7 @@ class BareCore:
     """
 
     def __init__(self) -> None:
-        command = ["node", str(FOLDER / "bare.mjs"), str(install())]
+        command = [find_tool("node"), str(FOLDER / "bare.mjs"), str(install())]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

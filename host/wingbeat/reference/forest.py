@@ -183,7 +183,7 @@ class ForestWalk:
             positions.append(positions[-1] + body.size_words)
         if positions[-1] >= MAX_WORDS:
             raise FormatError(
-                f"a forest of {4 * positions[-1]} bytes: at most {4 * MAX_WORDS} fit;"
+                f"a forest of {4 * positions[-1]} bytes: at most {4 * (MAX_WORDS - 1)} fit;"
                 " train with fewer trees, or limit max_depth or max_leaf_nodes"
             )
         header = _HEADER.pack(
