@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wingbeat.assemble import Module, disassemble
 from wingbeat.errors import DataError, FormatError, UsageError
-from wingbeat.program import Descriptor, Program
+from wingbeat.program import Descriptor, Program, is_module_name
 
 _EXACT_IN_FLOAT32 = 2**24
 
@@ -37,7 +37,7 @@ def load_file(path: Path) -> Module | Program:
         else:
             loaded = Program.load(path)
         program = loaded.program if isinstance(loaded, Module) else loaded
-        if not (isinstance(program.name, str) and program.name.isidentifier()):
+        if not is_module_name(program.name):
             raise FormatError(f"the name {program.name!r} in it is not that of a module")
     except FormatError as error:
         if str(path) in str(error):

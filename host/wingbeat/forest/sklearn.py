@@ -262,12 +262,12 @@ def _class_tree(source: Any, accepts_nan: bool) -> Tree:
     if not np.allclose(value.sum(axis=1), 1.0):  # weighted counts before scikit-learn 1.4
         value = value / value.sum(axis=1, keepdims=True)
     weight = source.weighted_n_node_samples
+    if not np.all((weight >= 0.5) & (weight < 2.0**53)):
+        return _tree(source, accepts_nan, value)
     numerators, denominators = value * weight[:, None], np.rint(weight).astype(np.int64)
     counts = np.rint(numerators).astype(np.int64)
-    exact = (
-        bool(np.all(denominators > 0))
-        and np.array_equal(counts.sum(axis=1), denominators)
-        and np.array_equal(counts / denominators[:, None], value)
+    exact = np.array_equal(counts.sum(axis=1), denominators) and np.array_equal(
+        counts / denominators[:, None], value
     )
     if not exact:
         return _tree(source, accepts_nan, value)
