@@ -19,9 +19,10 @@ int32_t wb_call_operators(
             wb_operand_t *operand = &call.operand[j];
             operand->size = tensor->size;
             operand->typecode = tensor->typecode;
-            // Kernels only read from the input: the loader made sure of it.
-            operand->data = tensor->place == WB_PLACE_INPUT ? (uint8_t *)(uintptr_t)input
-                                                            : arena + tensor->place;
+            // Kernels only read from the input: the loader made sure of it. Integers, since there
+            // is no arena yet when they check.
+            uintptr_t at = (uintptr_t)arena + tensor->place;
+            operand->data = (uint8_t *)(tensor->place == WB_PLACE_INPUT ? (uintptr_t)input : at);
         }
         status = kernels[i](&call);
     }

@@ -1,13 +1,9 @@
-"""The window statistics operator: reference, parameters, and the kernel built for the host."""
+"""The window statistics operator: reference and parameters."""
 
 from __future__ import annotations
 
-import struct
-import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import isqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,135 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vectors.window_stats import bad_params, cases
+from vectors.case import operands_of
+from vectors.window_stats import bad_cases, cases
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.window_stats import STATISTICS, WindowStats
-
-KERNELS = Path(__file__).parents[2] / "device" / "kernels"
-CHECK, RUN = 0, 1
-OK = 0
-MAX_OPERANDS = 4
-
-# Reads calls from stdin until it ends, and writes a status and the operands' bytes for each.
-# Every buffer is allocated at its exact size, for the address sanitizer to guard.
-HARNESS = r"""
-#include <stdio.h>
-#include <stdlib.h>
-#include "kernel.h"
-
-static void take(void *to, uint32_t size) {
-    if (fread(to, 1, size, stdin) != size) {
-        exit(3);
-    }
-}
-
-static uint8_t *take_buffer(uint32_t size) {
-    uint8_t *buffer = malloc(size);
-    take(buffer, size);
-    return buffer;
-}
-
-int main(void) {
-    wb_call_t call;
-    uint32_t phase;
-    while (fread(&phase, 4, 1, stdin) == 1) {
-        call.phase = phase;
-        take(&call.params_size, 4);
-        take(&call.n_inputs, 4);
-        take(&call.n_operands, 4);
-        uint8_t *params = take_buffer(call.params_size);
-        call.params = params;
-        for (uint32_t i = 0; i < WB_MAX_OPERANDS; ++i) {
-            take(&call.operand[i].typecode, 4);
-            take(&call.operand[i].size, 4);
-            call.operand[i].data = NULL;
-            if (phase == WB_RUN) {
-                call.operand[i].data = take_buffer(call.operand[i].size);
-            }
-        }
-        int32_t status = wb_kernel(&call);
-        fwrite(&status, 4, 1, stdout);
-        for (uint32_t i = 0; i < WB_MAX_OPERANDS && phase == WB_RUN; ++i) {
-            fwrite(call.operand[i].data, 1, call.operand[i].size, stdout);
-            free(call.operand[i].data);
-        }
-        free(params);
-    }
-    return 0;
-}
-"""
-
-
-@dataclass(frozen=True)
-class Result:
-    status: int
-    operands: list[bytes]
-
-
-class Kernel:
-    """The kernel as a program on this machine, with address and undefined behaviour checks."""
-
-    def __init__(self, program: Path) -> None:
-        self._program = program
-        self._calls: list[tuple[int, list[int]]] = []
-        self._sent = bytearray()
-
-    def check(
-        self, params: bytes, sizes: Sequence[int], *, n_inputs: int = 1, typecodes: str = "hh"
-    ) -> None:
-        data = [b""] * len(sizes)
-        self._add((CHECK, len(params), n_inputs, len(sizes)), params, sizes, data, typecodes)
-
-    def run(self, params: bytes, operands: Sequence[bytes]) -> None:
-        sizes = [len(operand) for operand in operands]
-        self._add((RUN, len(params), 1, len(operands)), params, sizes, operands, "hh")
-
-    def _add(
-        self,
-        numbers: tuple[int, int, int, int],
-        params: bytes,
-        sizes: Sequence[int],
-        data: Sequence[bytes],
-        typecodes: str,
-    ) -> None:
-        unused = MAX_OPERANDS - len(sizes)
-        padded = [*sizes] + [0] * unused
-        self._sent += struct.pack("<4I", *numbers) + params
-        for size, content, typecode in zip(
-            padded, [*data] + [b""] * unused, typecodes.ljust(MAX_OPERANDS, "h"), strict=True
-        ):
-            self._sent += struct.pack("<II", ord(typecode), size) + content
-        self._calls.append((numbers[0], padded))
-
-    def results(self) -> list[Result]:
-        """Make all calls in one process."""
-        done = subprocess.run(
-            [self._program], input=bytes(self._sent), capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr.decode(errors="replace")
-        results, at = [], 0
-        for phase, sizes in self._calls:
-            (status,) = struct.unpack_from("<i", done.stdout, at)
-            at += 4
-            operands = []
-            for size in sizes if phase == RUN else []:
-                operands.append(done.stdout[at : at + size])
-                at += size
-            results.append(Result(status, operands))
-        assert at == len(done.stdout)
-        return results
-
-
-@pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Kernel]:
-    folder = tmp_path_factory.mktemp("window_stats")
-    (folder / "harness.c").write_text(HARNESS)
-    program = folder / "harness"
-    options = "-std=c99 -O2 -g -Wall -Wextra -Wconversion -Werror -fsanitize=address,undefined"
-    command: list[str | Path] = ["gcc", *options.split(), "-fno-sanitize-recover=all"]
-    command += ["-I", KERNELS, folder / "harness.c", KERNELS / "window_stats.c", "-o", program]
-    subprocess.run(command, check=True)
-    return lambda: Kernel(program)
 
 
 def by_definition(x: NDArray[np.int16], statistics: Sequence[str]) -> list[int]:
@@ -193,7 +64,9 @@ def test_vectors_follow_the_definitions(seed: int) -> None:
     names = set()
     for case in cases(seed):
         operator = WindowStats.decode(case.params)
-        assert case.expected.tolist() == by_definition(case.input, operator.statistics), case.name
+        (x,), (out,) = case.inputs, case.outputs
+        x = x.reshape(operator.n_samples, operator.n_channels)
+        assert out.tolist() == by_definition(x, operator.statistics), case.name
         names.add(case.name)
     assert len(names) == sum(1 for _ in cases(seed))
 
@@ -276,13 +149,13 @@ def test_decode_accepts_or_raises_format_error(params: bytes) -> None:
 
 def test_decode_refuses_bad_parameters() -> None:
     refused = 0
-    for params, sizes in bad_params():
+    for case in bad_cases():
         try:
-            operator = WindowStats.decode(params)
+            operator = WindowStats.decode(case.params)
         except FormatError:
             refused += 1
         else:
-            assert operator.operand_sizes() != sizes
+            assert (operands_of(operator), 1) != (case.operands, case.n_inputs)
     assert refused > 20
 
 
@@ -291,71 +164,3 @@ def test_outputs_are_named_channel_by_channel() -> None:
     assert operator.output_names(["ax", "ay"]) == ["ax_std", "ax_min", "ay_std", "ay_min"]
     with pytest.raises(UsageError, match="expected 2 channel names, got 1"):
         operator.output_names(["ax"])
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_kernel_equals_the_reference(build: Callable[[], Kernel], seed: int) -> None:
-    kernel = build()
-    todo = list(cases(seed))
-    for case in todo:
-        sizes = WindowStats.decode(case.params).operand_sizes()
-        kernel.check(case.params, sizes)
-        kernel.run(case.params, [case.input.tobytes(), b"\xa5" * sizes[1]])
-    results = kernel.results()
-    for case, checked, run in zip(todo, results[::2], results[1::2], strict=True):
-        assert (checked.status, run.status) == (OK, OK), case.name
-        assert run.operands[0] == case.input.tobytes(), case.name
-        assert np.frombuffer(run.operands[1], np.int16).tolist() == case.expected.tolist(), (
-            case.name
-        )
-
-
-def test_kernel_check_accepts_the_largest_window(build: Callable[[], Kernel]) -> None:
-    kernel = build()
-    operator = WindowStats(32767, 255, STATISTICS)
-    kernel.check(operator.encode(), operator.operand_sizes())
-    assert [r.status for r in kernel.results()] == [OK]
-
-
-def test_kernel_check_refuses_bad_parameters(build: Callable[[], Kernel]) -> None:
-    kernel = build()
-    todo = list(bad_params())
-    for params, sizes in todo:
-        kernel.check(params, sizes)
-    for (params, sizes), result in zip(todo, kernel.results(), strict=True):
-        assert result.status < OK, (params.hex(), sizes)
-
-
-def test_kernel_check_refuses_other_dtypes_and_roles(build: Callable[[], Kernel]) -> None:
-    kernel = build()
-    operator = WindowStats(4, 2, ("mean",))
-    params, sizes = operator.encode(), operator.operand_sizes()
-    kernel.check(params, sizes)
-    for typecodes in ("Hh", "hH", "bh", "hb", "if", "\0h", "h\0"):
-        kernel.check(params, sizes, typecodes=typecodes)
-    for n_inputs in (0, 2, 3):
-        kernel.check(params, sizes, n_inputs=n_inputs)
-    first, *others = [result.status for result in kernel.results()]
-    assert first == OK
-    assert max(others) < OK
-
-
-def test_kernel_check_agrees_with_decode_on_random_bytes(build: Callable[[], Kernel]) -> None:
-    kernel = build()
-    rng = np.random.default_rng(4)
-    expected = []
-    for _ in range(3000):
-        count = int(rng.integers(0, 6))
-        n, c = int(rng.integers(0, 4)), int(rng.integers(0, 3))
-        ids = rng.integers(0, 8, count).tolist()
-        length = int(rng.integers(0, 9))
-        params = struct.pack("<HBB", n, c, count) + bytes(ids) + bytes(length)
-        params = params[: len(params) // 4 * 4]
-        sizes = (2 * n * c, 2 * c * count)
-        kernel.check(params, sizes)
-        try:
-            expected.append(WindowStats.decode(params).operand_sizes() == sizes)
-        except FormatError:
-            expected.append(False)
-    assert [r.status == OK for r in kernel.results()] == expected
-    assert 100 < sum(expected) < 2900

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vectors.shift import Case, Operands, bad_operands, make_case
+from vectors.case import BadCase, Case, Operands, bad_operands, make_case
 from wingbeat.reference.cast import DTYPES, MAX_ELEMENTS, Cast
 
 
@@ -23,8 +23,13 @@ def cases(seed: int) -> Iterable[Case]:
             yield make_case(f"{i}: {n} of {typecode}", Cast(n, typecode), x)
 
 
-def bad_params() -> Iterable[tuple[bytes, Operands, int]]:
-    """Yield parameters, operands and the number of inputs, at least one of which is wrong."""
+def bad_cases() -> Iterable[BadCase]:
+    """Yield calls that the kernel must refuse."""
+    for i, (params, operands, n_inputs) in enumerate(_bad_calls()):
+        yield BadCase(f"bad {i}", Cast.KERNEL, params, operands, n_inputs)
+
+
+def _bad_calls() -> Iterable[tuple[bytes, Operands, int]]:
     for typecode in ("b", "B"):
         good = struct.pack("<Hcx", 6, typecode.encode())
         operands = ((typecode, 6), ("h", 12))

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vectors.shift import HIGH, LOW, Case, Operands, bad_operands, make_case
+from vectors.case import BadCase, Case, Operands, bad_operands, make_case
+from vectors.shift import HIGH, LOW
 from wingbeat.reference.probability import MAX_FRACTION_BITS, MAX_SCORES, Probability
 
 
@@ -34,8 +35,13 @@ def cases(seed: int) -> Iterable[Case]:
         yield _case(f"random {i}", bits, np.clip(np.rint(real), LOW, HIGH).astype(int).tolist())
 
 
-def bad_params() -> Iterable[tuple[bytes, Operands, int]]:
-    """Yield parameters, operands and the number of inputs, at least one of which is wrong."""
+def bad_cases() -> Iterable[BadCase]:
+    """Yield calls that the kernel must refuse."""
+    for i, (params, operands, n_inputs) in enumerate(_bad_calls()):
+        yield BadCase(f"bad {i}", Probability.KERNEL, params, operands, n_inputs)
+
+
+def _bad_calls() -> Iterable[tuple[bytes, Operands, int]]:
     good = struct.pack("<HBx", 6, 16)
     operands = (("i", 24), ("H", 12))
     for wrong in (b"", good + bytes(4), good + good):

@@ -1,68 +1,17 @@
-"""Test vectors of the shift operator, and the types that the small operators' vectors share."""
+"""Test vectors of the shift operator."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.reference.cast import Cast
-from wingbeat.reference.probability import Probability
+from vectors.case import BadCase, Case, Operands, bad_operands, make_case
 from wingbeat.reference.shift import MAX_ELEMENTS, MAX_SHIFT, Shift
 
 LOW, HIGH = -(2**31), 2**31 - 1
-
-#: Typecode and bytes of each operand.
-Operands: TypeAlias = tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of an operator.
-
-    Parameters
-    ----------
-    name : str
-        Unique among the cases of one seed.
-    kernel : str
-        Name of the kernel.
-    params : bytes
-        Parameters as they stand in a program.
-    inputs : tuple of ndarray, each of shape [elements]
-    outputs : tuple of ndarray, each of shape [elements]
-        What the reference gives.
-    """
-
-    name: str
-    kernel: str
-    params: bytes
-    inputs: tuple[NDArray[Any], ...]
-    outputs: tuple[NDArray[Any], ...]
-
-
-def make_case(name: str, operator: Cast | Shift | Probability, x: NDArray[Any]) -> Case:
-    """Return the case of one input, an ndarray of shape [elements]."""
-    outputs = operator.apply(x[np.newaxis])
-    return Case(name, operator.KERNEL, operator.encode(), (x,), tuple(out[0] for out in outputs))
-
-
-def bad_operands(good: Operands) -> Iterable[tuple[Operands, int]]:
-    """Yield operands that differ from one right input and output, and how many are inputs."""
-    x, out = good
-    for n_inputs in (0, 2, 3):
-        yield good, n_inputs
-    for wrong in ((), (x,), (*good, ("h", 4)), (*good, ("h", 4), ("h", 4)), (out, x)):
-        yield wrong, 1
-    for position, (typecode, size) in enumerate(good):
-        for other in "bBhHiIf\0":
-            if other != typecode:
-                yield _with_operand(good, position, (other, size)), 1
-        for delta in (-size, -4, -2, -1, 1, 2, 4, 1 << 16, 1 << 31):
-            yield _with_operand(good, position, (typecode, size + delta)), 1
 
 
 def cases(seed: int) -> Iterable[Case]:
@@ -80,8 +29,13 @@ def cases(seed: int) -> Iterable[Case]:
     yield from (_random(f"random {i}", rng) for i in range(100))
 
 
-def bad_params() -> Iterable[tuple[bytes, Operands, int]]:
-    """Yield parameters, operands and the number of inputs, at least one of which is wrong."""
+def bad_cases() -> Iterable[BadCase]:
+    """Yield calls that the kernel must refuse."""
+    for i, (params, operands, n_inputs) in enumerate(_bad_calls()):
+        yield BadCase(f"bad {i}", Shift.KERNEL, params, operands, n_inputs)
+
+
+def _bad_calls() -> Iterable[tuple[bytes, Operands, int]]:
     good = struct.pack("<HBc", 6, 3, b"H")
     operands = (("i", 24), ("H", 12))
     for wrong in (b"", good + bytes(4), good + good):
@@ -94,10 +48,6 @@ def bad_params() -> Iterable[tuple[bytes, Operands, int]]:
         yield struct.pack("<HBB", 6, 3, typecode), (("i", 24), (chr(typecode), 12)), 1
     for others, n_inputs in bad_operands(operands):
         yield good, others, n_inputs
-
-
-def _with_operand(operands: Operands, position: int, other: tuple[str, int]) -> Operands:
-    return (*operands[:position], other, *operands[position + 1 :])
 
 
 def _edges(shift: int) -> NDArray[np.int32]:

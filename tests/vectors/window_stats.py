@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vectors.case import BadCase, Case, bad_operands, make_case, operands_of
 from wingbeat.reference.window_stats import STATISTICS, WindowStats
 
 _LOW, _HIGH = -32768, 32767
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of the operator.
-
-    Parameters
-    ----------
-    name : str
-        Unique among the cases of one seed.
-    params : bytes
-        Parameters as they stand in a program.
-    input : ndarray of int16, shape [n_samples, n_channels]
-    expected : ndarray of int16, shape [n_channels * n_statistics]
-        What the reference gives.
-    """
-
-    name: str
-    params: bytes
-    input: NDArray[np.int16]
-    expected: NDArray[np.int16]
 
 
 def cases(seed: int) -> Iterable[Case]:
@@ -43,8 +22,18 @@ def cases(seed: int) -> Iterable[Case]:
         yield _random(f"random {i}", rng)
 
 
-def bad_params() -> Iterable[tuple[bytes, tuple[int, ...]]]:
-    """Yield parameters and operand sizes in bytes, at least one of which is wrong."""
+def bad_cases() -> Iterable[BadCase]:
+    """Yield calls that the kernel must refuse."""
+    for i, (params, sizes) in enumerate(_bad_params()):
+        operands = tuple(("h", size) for size in sizes)
+        yield BadCase(f"bad {i}", WindowStats.KERNEL, params, operands)
+    operator = WindowStats(4, 2, ("mean",))
+    for i, (operands, n_inputs) in enumerate(bad_operands(operands_of(operator))):
+        name = f"bad operands {i}"
+        yield BadCase(name, WindowStats.KERNEL, operator.encode(), operands, n_inputs)
+
+
+def _bad_params() -> Iterable[tuple[bytes, tuple[int, ...]]]:
     # 128 samples, 3 channels; mean, std, min, max and rms.
     good = struct.pack("<HBB8B", 128, 3, 5, 0, 1, 2, 3, 4, 0, 0, 0)
     sizes = (768, 30)
@@ -77,7 +66,7 @@ def _with(params: bytes, at: int, value: bytes) -> bytes:
 
 def _case(name: str, x: NDArray[np.int16], statistics: tuple[str, ...] = STATISTICS) -> Case:
     operator = WindowStats(x.shape[0], x.shape[1], statistics)
-    return Case(name, operator.encode(), x, operator.run(x))
+    return make_case(name, operator, x.ravel())
 
 
 def _noise(rng: np.random.Generator, *shape: int) -> NDArray[np.int16]:

@@ -1,0 +1,80 @@
+// Calls kernels: reads calls from stdin until it ends, and writes a status and, where the check
+// accepted and a run was asked for, all operands' bytes.
+#include "drive.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void take(void *to, uint32_t size) {
+    if (fread(to, 1, size, stdin) != size) {
+        exit(3);
+    }
+}
+
+static uint32_t take_number(void) {
+    uint32_t number;
+    take(&number, sizeof(number));
+    return number;
+}
+
+// An input of the caller is only aligned to its own items.
+static uint32_t misalignment(const wb_call_t *call, uint32_t i) {
+    return i < call->n_inputs ? 1u << wb_item_shift(call->operand[i].typecode) : 0;
+}
+
+static void take_operands(wb_call_t *call) {
+    memset(call->operand, 0, sizeof(call->operand));
+    for (uint32_t i = 0; i < call->n_operands; i++) {
+        call->operand[i].typecode = take_number();
+        call->operand[i].size = take_number();
+    }
+}
+
+static void run(wb_call_t *call, wb_kernel_t kernel, uint8_t *buffers[], int32_t status) {
+    for (uint32_t i = 0; i < call->n_operands; i++) {
+        uint32_t offset = misalignment(call, i);
+        buffers[i] = malloc(offset + call->operand[i].size);
+        call->operand[i].data = buffers[i] + offset;
+        memset(call->operand[i].data, 0xa5, call->operand[i].size);
+        if (i < call->n_inputs) {
+            take(call->operand[i].data, call->operand[i].size);
+        }
+    }
+    if (status != WB_OK) {
+        return;
+    }
+    call->phase = WB_RUN;
+    (void)kernel(call);
+    for (uint32_t i = 0; i < call->n_operands; i++) {
+        fwrite(call->operand[i].data, 1, call->operand[i].size, stdout);
+    }
+}
+
+int main(void) {
+    uint32_t number;
+    while (fread(&number, sizeof(number), 1, stdin) == 1) {
+        wb_kernel_t kernel = drive_kernels[number].kernel;
+        wb_call_t call;
+        uint8_t *buffers[WB_MAX_OPERANDS] = {NULL};
+        uint32_t with_run = take_number();
+        call.phase = WB_CHECK;
+        call.params_size = take_number();
+        call.n_inputs = take_number();
+        call.n_operands = take_number();
+        uint8_t *params = malloc(call.params_size);
+        take(params, call.params_size);
+        call.params = params;
+        take_operands(&call);
+        int32_t status = kernel(&call);
+        fwrite(&status, sizeof(status), 1, stdout);
+        if (with_run) {
+            run(&call, kernel, buffers, status);
+        }
+        for (uint32_t i = 0; i < WB_MAX_OPERANDS; i++) {
+            free(buffers[i]);
+        }
+        free(params);
+    }
+    return 0;
+}

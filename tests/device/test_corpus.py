@@ -1,0 +1,24 @@
+"""The inputs that the fuzzer kept, and those that once failed, under the sanitizers again."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from device.harness import GCC, link
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def test_kept_inputs_are_safe(objects: list[Path], tmp_path: Path) -> None:
+    inputs = sorted((TESTS / "fuzz" / "corpus").iterdir())
+    assert 50 < len(inputs) <= 200
+    assert sum(path.stat().st_size for path in inputs) <= 300_000
+    inputs += sorted((TESTS / "regression").glob("*/input"))
+    mains = [TESTS / "fuzz" / name for name in ("replay.c", "target.c")]
+    program = link(GCC, objects, mains, tmp_path / "replay")
+    done = subprocess.run(
+        [program, *inputs], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert done.stderr.splitlines() == [str(path) for path in inputs]

@@ -1,0 +1,133 @@
+"""Every kernel against its reference, bit for bit, and against parameters that are wrong."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from device.harness import OK, Kernels, kernel_names
+from vectors import Case, Operands, all_cases, bad_cases, operands_of
+from vectors.forest import small_operator, sound_operators
+from wingbeat.errors import FormatError
+from wingbeat.reference import Cast, Operator, Probability, Shift, WindowStats, decode_operator
+from wingbeat.reference.forest import FEATURES, Leaves
+from wingbeat.reference.window_stats import STATISTICS
+
+_LARGE = 1 << 20
+_OTHER_SIZES = (0, 1, 2, 3, 4, 8, 127, 128, 254, 255, 256, 0x7FFF, 0x8000, 0xFFFF)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kernels_equal_the_reference(kernels: Kernels, seed: int) -> None:
+    todo = list(all_cases(seed))
+    assert {case.operator.KERNEL for case in todo} == set(kernel_names())
+    for case in todo:
+        inputs = [array.tobytes() for array in case.inputs]
+        kernels.run(case.operator.KERNEL, case.params, operands_of(case.operator), *inputs)
+    for case, result in zip(todo, kernels.results(), strict=True):
+        assert result.status == OK, case.name
+        expected = [array.tobytes() for array in (*case.inputs, *case.outputs)]
+        assert list(result.operands) == expected, f"{case.operator.KERNEL}: {case.name}"
+    _references_read_their_own_parameters(todo)
+
+
+def _references_read_their_own_parameters(cases: list[Case]) -> None:
+    for kernel, params in {(case.operator.KERNEL, case.params): None for case in cases}:
+        opcode = next(case.operator.OPCODE for case in cases if kernel == case.operator.KERNEL)
+        assert decode_operator(opcode, params).encode() == params, kernel
+
+
+def test_checks_refuse_bad_cases(kernels: Kernels) -> None:
+    todo = list(bad_cases())
+    assert {case.kernel for case in todo} == set(kernel_names())
+    for case in todo:
+        kernels.check(case.kernel, case.params, case.operands, case.n_inputs)
+    for case, result in zip(todo, kernels.results(), strict=True):
+        assert result.status < OK, case
+
+
+def test_checks_accept_what_the_bad_cases_are_made_from(kernels: Kernels) -> None:
+    for operator in sound_operators():
+        kernels.check(operator.KERNEL, operator.encode(), operands_of(operator))
+    assert {result.status for result in kernels.results()} == {OK}
+
+
+def test_check_accepts_the_largest_window(kernels: Kernels) -> None:
+    operator = WindowStats(32767, 255, STATISTICS)
+    kernels.check(operator.KERNEL, operator.encode(), operands_of(operator))
+    assert [result.status for result in kernels.results()] == [OK]
+
+
+def _small_operators() -> Iterator[Operator]:
+    yield WindowStats(6, 2, ("mean", "std", "rms"))
+    yield WindowStats(1, 3, STATISTICS)
+    yield Cast(6, "b")
+    yield Shift(6, 3, "H")
+    yield Shift(6, 3, "i")
+    yield Probability(6, 16)
+    yield Probability(1, 30)
+    for features in FEATURES:
+        for leaves in Leaves:
+            yield small_operator(features, leaves)
+    yield from sound_operators()
+
+
+def _mutations(rng: np.random.Generator, params: bytes) -> Iterator[bytes]:
+    """Yield every byte changed in a few ways, then random changes of several bytes at once."""
+    for at in range(len(params)):
+        for mask in (1, 2, 4, 8, 16, 32, 64, 128, 255):
+            changed = bytearray(params)
+            changed[at] ^= mask
+            yield bytes(changed)
+    for at in range(0, len(params), 2):
+        (before,) = struct.unpack_from("<H", params, at)
+        for value in {*_OTHER_SIZES, before + 1, before - 1}:
+            yield params[:at] + struct.pack("<H", value & 0xFFFF) + params[at + 2 :]
+    for _ in range(300):
+        changed = bytearray(params)
+        for at in rng.integers(0, len(params), rng.integers(2, 6)):
+            changed[at] = rng.choice([*b"bBhHif", 0, 1, 128, 255, int(rng.integers(256))])
+        yield bytes(changed)
+
+
+def _operands_after(operator: Operator, params: bytes) -> tuple[Operands, str]:
+    """Return the operands that the parameters ask for now, or why the reference refuses them."""
+    try:
+        return operands_of(decode_operator(operator.OPCODE, params)), ""
+    except FormatError as error:
+        return operands_of(operator), str(error)
+
+
+def test_mutated_parameters_are_refused_or_safe(kernels: Kernels) -> None:
+    """Where the check accepts, the run must stay in its buffers: the sanitizers watch."""
+    rng = np.random.default_rng(5)
+    for operator in _small_operators():
+        for params in _mutations(rng, operator.encode()):
+            operands, _ = _operands_after(operator, params)
+            if sum(size for _, size in operands) < _LARGE:
+                kernels.run(operator.KERNEL, params, operands, rng.bytes(operands[0][1]))
+            # The operands of before: what a check must not take on trust.
+            others = operands_of(operator)
+            kernels.run(operator.KERNEL, params, others, rng.bytes(others[0][1]))
+    accepted = [result.status == OK for result in kernels.results()]
+    assert 1000 < sum(accepted) < len(accepted) - 1000
+
+
+def test_checks_agree_with_the_references(kernels: Kernels) -> None:
+    """A kernel accepts what its reference reads, and no more.
+
+    But the reference also refuses a wrong jump that no node takes.
+    """
+    rng = np.random.default_rng(6)
+    expected = []
+    for operator in _small_operators():
+        for params in _mutations(rng, operator.encode()):
+            operands, error = _operands_after(operator, params)
+            if "bad jump" not in error:
+                kernels.check(operator.KERNEL, params, operands)
+                expected.append((operator, params, error))
+    for (operator, params, error), result in zip(expected, kernels.results(), strict=True):
+        assert (result.status == OK) == (not error), (operator, params.hex(), error)

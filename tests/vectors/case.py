@@ -1,0 +1,101 @@
+"""What a test vector is: one call of an operator, or one that its kernel must refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wingbeat.reference import DTYPES, Operator
+
+#: Typecode and bytes of each operand.
+Operands: TypeAlias = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One call of an operator.
+
+    Parameters
+    ----------
+    name : str
+        Unique among the cases of one module and seed.
+    operator : Operator
+    inputs : tuple of ndarray, each of shape [elements]
+    outputs : tuple of ndarray, each of shape [elements]
+        What the reference gives.
+    params : bytes
+        Parameters as they stand in a program.
+    """
+
+    name: str
+    operator: Operator
+    inputs: tuple[NDArray[Any], ...]
+    outputs: tuple[NDArray[Any], ...]
+    params: bytes
+
+
+@dataclass(frozen=True)
+class BadCase:
+    """A call that the kernel's check must refuse.
+
+    Parameters
+    ----------
+    name : str
+        What is wrong.
+    kernel : str
+    params : bytes
+    operands : Operands
+    n_inputs : int
+    """
+
+    name: str
+    kernel: str
+    params: bytes
+    operands: Operands
+    n_inputs: int = 1
+
+
+def make_case(name: str, operator: Operator, *inputs: NDArray[Any]) -> Case:
+    """Return the case of inputs of shape [elements]."""
+    outputs = operator.apply(*(x[np.newaxis] for x in inputs))
+    return Case(name, operator, inputs, tuple(out[0] for out in outputs), operator.encode())
+
+
+def make_cases(name: str, operator: Operator, rows: Sequence[NDArray[Any]]) -> Iterator[Case]:
+    """Yield a case for each row of an operator with one input."""
+    outputs = operator.apply(np.stack(rows))
+    params = operator.encode()
+    for i, row in enumerate(rows):
+        yield Case(f"{name}, row {i}", operator, (row,), tuple(out[i] for out in outputs), params)
+
+
+def operands_of(operator: Operator) -> Operands:
+    """Return the operands that an operator takes: inputs, outputs, scratch."""
+    return tuple(
+        (typecode, DTYPES[typecode].itemsize * count)
+        for typecode, count in (*operator.inputs, *operator.outputs, *operator.scratch)
+    )
+
+
+def bad_operands(good: Operands) -> Iterable[tuple[Operands, int]]:
+    """Yield operands that differ from one right input and output, and how many are inputs."""
+    x, out = good
+    for n_inputs in (0, 2, 3):
+        yield good, n_inputs
+    for wrong in ((), (x,), (*good, ("h", 4)), (*good, ("h", 4), ("h", 4)), (out, x)):
+        yield wrong, 1
+    for position, (typecode, size) in enumerate(good):
+        for other in "bBhHiIf\0":
+            if other != typecode:
+                yield _with_operand(good, position, (other, size)), 1
+        for delta in (-size, -4, -2, -1, 1, 2, 4, 1 << 16, 1 << 31):
+            if size + delta >= 0:
+                yield _with_operand(good, position, (typecode, size + delta)), 1
+
+
+def _with_operand(operands: Operands, position: int, other: tuple[str, int]) -> Operands:
+    return (*operands[:position], other, *operands[position + 1 :])
