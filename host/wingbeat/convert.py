@@ -83,8 +83,9 @@ def convert(
     input_shape : tuple of int, optional
         Shape of the input. Default: (features,).
     rows : array [rows, n_features], optional
-        Feature rows, such as those of training: where rounding the leaves would change the class
-        of one of them, more bits are used.
+        Feature rows, best all that there are: leaves are rounded as far as changes the class of
+        none of them, which makes the program smaller. A row that was not given may still change
+        its class where two are close. Without rows, leaves keep at least 16 bits, or are exact.
     missing : {"auto", "follow", "right"}
         Where a float32 NaN goes: "follow" as in the source, at the price of one more node for
         each node that sends it left; "right" to the right at every node, as a number larger than
