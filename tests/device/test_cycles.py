@@ -150,7 +150,7 @@ def test_too_much_for_the_memory(core: BareCore) -> None:
 def test_missing_npm_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
-    with pytest.raises(BuildError, match="npm is missing.*make setup"):
+    with pytest.raises(BuildError, match=r"npm is missing.*make setup"):
         bare.install()
 
 
