@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import ModelError, UnsupportedModelError, UsageError
+from .errors import FormatError, ModelError, UnsupportedModelError, UsageError
 from .forest.encode import Encoding, Missing, encode_forest
 from .forest.model import Forest
 from .program import Decision, Descriptor, Program, ProgramBuilder
@@ -116,10 +116,16 @@ def convert(
     if source.typecode == "f":
         facts["missing"] = missing
     if forest.task == "regress":
-        return _regression(source, missing, output_scale, facts, common)
-    if forest.link == "none":
-        return _votes(source, x, missing, facts, common)
-    return _scores(source, missing, facts, common)
+        program = _regression(source, missing, output_scale, facts, common)
+    elif forest.link == "none":
+        program = _votes(source, x, missing, facts, common)
+    else:
+        program = _scores(source, x, missing, facts, common)
+    try:
+        program.encode()
+    except FormatError as error:
+        raise UnsupportedModelError(str(error)) from error
+    return program
 
 
 def _refuse_bad_arguments(forest: Forest, missing: str, output_scale: float | None) -> None:
@@ -233,17 +239,22 @@ def _votes(
 
 
 def _scores(
-    source: _Source, missing: Missing, meta: dict[str, Any], common: dict[str, Any]
+    source: _Source, rows: Any, missing: Missing, meta: dict[str, Any], common: dict[str, Any]
 ) -> Program:
     forest = source.forest
-    encoding = encode_forest(forest, source.typecode, missing=missing)
+    encoding = encode_forest(forest, source.typecode, rows=rows, missing=missing)
     sums = source.add(encoding)
     fraction_bits = round(-np.log2(encoding.scale))
     if fraction_bits < 0:
         raise ModelError(
             "the scores of this model exceed 2**30: scale the learning rate or the loss down"
         )
-    meta["leaves"] = {"bits": encoding.leaf_bits, "fraction_bits": fraction_bits}
+    meta["leaves"] = {
+        "bits": encoding.leaf_bits,
+        "fraction_bits": fraction_bits,
+        "rows_checked": encoding.rows_checked,
+        "rows_changed": encoding.rows_changed,
+    }
     output = source.builder.add(Probability(forest.n_outputs, fraction_bits), sums)
     return source.builder.finish(
         output=output,

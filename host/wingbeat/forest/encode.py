@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, UnsupportedModelError, UsageError
+from ..reference import DTYPES
 from ..reference.forest import (
     EXIT,
     FEATURES,
@@ -100,7 +101,7 @@ def encode_forest(
     _refuse_what_does_not_fit(forest, typecode)
     trees = [_simplify(tree, forest, typecode, missing) for tree in forest.trees]
     if forest.task == "regress" or forest.link != "none":
-        return _encode_values(forest, typecode, trees, unit)
+        return _encode_values(forest, typecode, trees, unit, rows)
     return _encode_votes(forest, typecode, trees, rows)
 
 
@@ -342,7 +343,11 @@ class _Votes:
 
 
 def _encode_values(
-    forest: Forest, typecode: str, trees: list[_Child], unit: float | None
+    forest: Forest,
+    typecode: str,
+    trees: list[_Child],
+    unit: float | None,
+    rows: NDArray[Any] | None,
 ) -> Encoding:
     values = _leaf_values(forest)
     n_trees = max(len(values), forest.n_outputs)
@@ -373,7 +378,12 @@ def _encode_values(
         return (int(tables[tree_number][leaf]),)
 
     operator = _pack(forest, typecode, Leaves.VALUES, 0, [], trees, payload)
-    return Encoding(operator, unit, 32, 0.0)
+    if rows is None or forest.task == "regress":
+        return Encoding(operator, unit, 32, 0.0)
+    sums = operator.apply(np.asarray(rows).astype(DTYPES[typecode]))[0]
+    decided = sums[:, 0] > 0 if forest.is_binary_score else sums.argmax(axis=1)
+    changed = int(np.sum(decided != forest.predict(np.asarray(rows, dtype=np.float32))))
+    return Encoding(operator, unit, 32, 0.0, len(rows), changed)
 
 
 def _leaf_values(forest: Forest) -> list[NDArray[np.float64]]:
