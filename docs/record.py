@@ -1,0 +1,91 @@
+"""Runs the examples of a page and writes down what they print, so that pages show real output.
+
+    python docs/record.py README.md docs/commands.md
+
+In a temporary folder, block by block: `python` is run, by MicroPython if its first line says
+`# MicroPython`; a block without a language after it takes what it printed; in `console`, what
+follows a line of `$ wingbeat ...` takes what that printed. Everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from wingbeat.files import write_atomic
+from wingbeat.targets.unix import find_micropython
+
+WIDTH = 100
+BLOCK = re.compile(r"(?P<fence>^```(?P<language>\w*)\n)(?P<body>.*?)^```$", re.DOTALL | re.M)
+
+
+def record(page: str) -> str:
+    """Return the text of a page with what its examples print now."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _Recorder(Path(folder)).page(page)
+
+
+class _Recorder:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.printed: str | None = None
+
+    def page(self, text: str) -> str:
+        return BLOCK.sub(lambda match: match["fence"] + self._block(match) + "```", text)
+
+    def _block(self, match: re.Match[str]) -> str:
+        language, body = match["language"], match["body"]
+        printed, self.printed = self.printed, None
+        if language == "python":
+            micropython = body.startswith("# MicroPython")
+            script = self.folder / "example.py"
+            script.write_text(body)
+            self.printed = self._run(
+                [find_micropython() if micropython else sys.executable, script]
+            )
+        elif language == "console":
+            return "".join(self._commands(body))
+        elif language == "" and printed:
+            return printed
+        return body
+
+    def _commands(self, body: str) -> list[str]:
+        recorded = []
+        for chunk in re.split(r"(?=^\$ )", body, flags=re.M):
+            command, newline, _ = chunk.partition("\n")
+            words = shlex.split(command.removeprefix("$ "), comments=True)
+            if words[:1] == ["wingbeat"]:
+                chunk = command + newline + self._run([sys.executable, "-m", *words])
+            recorded.append(chunk)
+        return recorded
+
+    def _run(self, command: list[str | Path]) -> str:
+        host = str(Path(__file__).parents[1] / "host")
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONPATH": host, "COLUMNS": str(WIDTH)},
+            check=False,
+        )
+        return "".join(line.rstrip() + "\n" for line in done.stdout.splitlines())
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Record what the examples of a page print.")
+    parser.add_argument("page", nargs="+", type=Path)
+    for path in parser.parse_args().page:
+        write_atomic(path, record(path.read_text()).encode())
+
+
+if __name__ == "__main__":
+    main()

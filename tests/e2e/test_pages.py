@@ -1,0 +1,26 @@
+"""Pages show what their examples print."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+import pytest
+from docs.record import record
+
+ROOT = Path(__file__).parents[2]
+# These depend on the versions of the C compiler and of Python's packages.
+VARIES = re.compile(
+    r"\b\d[\d,.]* bytes|│ +\d+ │|─┼─|heap|bytes|sha256|versions?:|\b\d+\.\d+\.\d+\b"
+)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/commands.md"])
+def test_recorded_output(name: str) -> None:
+    page = (ROOT / name).read_text()
+    difference = difflib.unified_diff(
+        page.splitlines(), record(page).splitlines(), n=0, lineterm=""
+    )
+    changed = [line for line in difference if not line.startswith(("---", "+++", "@@"))]
+    assert [line for line in changed if not VARIES.search(line)] == []
