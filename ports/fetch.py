@@ -1,4 +1,4 @@
-"""Download the pinned MicroPython source through apt, check it and unpack it into the cache.
+"""Download pinned Debian packages through apt, check them and unpack them into the cache.
 
 apt runs with a configuration of its own: package lists, downloads and sources all live in the
 cache, and nothing else on the machine changes. The mirror and its key are those of the machine.
@@ -42,26 +42,34 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Pin:
-    """One version of a Debian source package.
+    """One version of a Debian package.
 
     Parameters
     ----------
     package, version : str
-        Debian source package and its version.
+        Debian package and its version: a source package, or a binary one where `file` is a .deb.
     suite, component : str
         Where Debian publishes it.
-    tarball : str
-        File name of the upstream tarball.
+    file : str
+        File name of the upstream tarball or of the .deb.
     sha256 : str
         Its SHA-256, in hexadecimal.
+    marker : str
+        A file that it holds, as a path in the folder that is to be kept.
     """
 
     package: str
     version: str
     suite: str
     component: str
-    tarball: str
+    file: str
     sha256: str
+    marker: str
+
+    @property
+    def binary(self) -> bool:
+        """Whether it is a binary package."""
+        return self.file.endswith(".deb")
 
     @property
     def upstream_version(self) -> str:
@@ -77,9 +85,16 @@ class Archive:
     signed_by: str | None
 
 
-def read_pin(path: Path = PIN_FILE) -> Pin:
+def read_pins(path: Path) -> list[Pin]:
+    """Read a file with one pin, or with a table for each of several."""
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    tables = [content] if "package" in content else content.values()
+    return [Pin(**table) for table in tables]
+
+
+def read_pin() -> Pin:
     """Read ``micropython.toml``."""
-    return Pin(**tomllib.loads(path.read_text(encoding="utf-8")))
+    return read_pins(PIN_FILE)[0]
 
 
 def cache_folder() -> Path:
@@ -89,8 +104,8 @@ def cache_folder() -> Path:
 
 
 def source_folder(pin: Pin) -> Path:
-    """Return where the unpacked source is, or will be."""
-    return cache_folder() / f"micropython-{pin.upstream_version}"
+    """Return where the unpacked package is, or will be."""
+    return cache_folder() / f"{pin.package}-{pin.upstream_version}"
 
 
 def _stanzas(text: str) -> Iterator[dict[str, str]]:
@@ -191,7 +206,7 @@ def _download_from(archive: Archive, pin: Pin, downloads: Path) -> None:
         (state / "status").touch()
         (state / "apt.conf").write_text(APT_HOOKS, encoding="utf-8")
         source = [
-            "Types: deb-src",
+            f"Types: {'deb' if pin.binary else 'deb-src'}",
             f"URIs: {archive.uri}",
             f"Suites: {pin.suite}",
             f"Components: {pin.component}",
@@ -204,19 +219,16 @@ def _download_from(archive: Archive, pin: Pin, downloads: Path) -> None:
         incoming = state / "incoming"
         incoming.mkdir()
         _apt(["update"], state, incoming)
-        _apt(
-            ["source", "--download-only", "--tar-only", f"{pin.package}={pin.version}"],
-            state,
-            incoming,
-        )
-        tarball = incoming / pin.tarball
-        if not tarball.is_file():
-            raise FetchError(f"apt-get source brought no {pin.tarball}")
-        tarball.replace(downloads / pin.tarball)
+        order = ["download"] if pin.binary else ["source", "--download-only", "--tar-only"]
+        _apt([*order, f"{pin.package}={pin.version}"], state, incoming)
+        package = incoming / pin.file
+        if not package.is_file():
+            raise FetchError(f"apt-get {order[0]} brought no {pin.file}")
+        package.replace(downloads / pin.file)
 
 
 def download(pin: Pin) -> Path:
-    """Return the pinned tarball in the cache; download it when it is not there.
+    """Return the pinned file in the cache; download it when it is not there.
 
     Raises
     ------
@@ -225,9 +237,9 @@ def download(pin: Pin) -> Path:
     """
     downloads = cache_folder() / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    tarball = downloads / pin.tarball
-    if not tarball.is_file():
-        remedy = f"or put {pin.tarball} into {downloads} by hand"
+    package = downloads / pin.file
+    if not package.is_file():
+        remedy = f"or put {pin.file} into {downloads} by hand"
         if shutil.which("apt-get") is None:
             raise FetchError(f"apt-get is missing: run this on Debian, {remedy}")
         archives = machine_archives(pin.component)
@@ -245,17 +257,38 @@ def download(pin: Pin) -> Path:
                 f"cannot download {pin.package} {pin.version} ({pin.suite}): {'; '.join(reasons)}; "
                 f"check the network and that the machine uses Debian's archive, {remedy}"
             )
-    digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
     if digest != pin.sha256:
-        tarball.unlink()
+        package.unlink()
         raise FetchError(
-            f"{pin.tarball} has SHA-256 {digest}, expected {pin.sha256}: deleted it, try again"
+            f"{pin.file} has SHA-256 {digest}, expected {pin.sha256}: deleted it, try again"
         )
-    return tarball
+    return package
+
+
+def _unpack(package: Path, folder: Path) -> None:
+    if package.suffix == ".deb":
+        if shutil.which("dpkg-deb") is None:
+            raise FetchError(f"dpkg-deb is missing, and unpacks {package.name}: apt install dpkg")
+        done = subprocess.run(
+            ["dpkg-deb", "-x", str(package), str(folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise FetchError(f"cannot unpack {package.name}: {done.stderr.strip()}")
+        return
+    with tarfile.open(package) as archive:
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(folder, filter="data")
+        else:
+            archive.extractall(folder)
 
 
 def fetch(pin: Pin) -> Path:
-    """Return the folder of the unpacked source; download and unpack it when needed.
+    """Return the folder of the unpacked package; download and unpack it when needed.
 
     Raises
     ------
@@ -265,18 +298,14 @@ def fetch(pin: Pin) -> Path:
     target = source_folder(pin)
     if target.is_dir():
         return target
-    tarball = download(pin)
+    package = download(pin)
     with tempfile.TemporaryDirectory(prefix="unpack-", dir=cache_folder()) as temporary:
-        with tarfile.open(tarball) as archive:
-            if hasattr(tarfile, "data_filter"):
-                archive.extractall(temporary, filter="data")
-            else:
-                archive.extractall(temporary)
-        makefiles = list(Path(temporary).glob("**/py/dynruntime.mk"))
-        if len(makefiles) != 1:
-            raise FetchError(f"{pin.tarball} does not hold MicroPython")
+        _unpack(package, Path(temporary))
+        found = list(Path(temporary).glob(f"**/{pin.marker}"))
+        if len(found) != 1:
+            raise FetchError(f"{pin.file} has {len(found)} files {pin.marker}, expected one")
         try:
-            makefiles[0].parent.parent.rename(target)
+            found[0].parents[pin.marker.count("/")].rename(target)
         except OSError:
             if not target.is_dir():
                 raise
@@ -287,15 +316,15 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "--path", action="store_true", help="only print the folder of the source, download nothing"
+        "pins", nargs="?", type=Path, default=PIN_FILE, help="file of pins [micropython.toml]"
+    )
+    parser.add_argument(
+        "--path", action="store_true", help="only print the folder of each, download nothing"
     )
     arguments = parser.parse_args()
-    pin = read_pin()
-    if arguments.path:
-        print(source_folder(pin))
-        return 0
     try:
-        print(fetch(pin))
+        for pin in read_pins(arguments.pins):
+            print(source_folder(pin) if arguments.path else fetch(pin), flush=True)
     except (FetchError, OSError) as error:
         print(f"fetch.py: {error}", file=sys.stderr)
         return 1
