@@ -129,7 +129,7 @@ def measure(core: BareCore, boards: list[Target], workload: Workload) -> Figures
         figures[f"heap_import_{board.name}"] = run.heap_import
         figures[f"heap_model_{board.name}"] = run.heap_model
         if run.ticks is not None:
-            figures[f"instructions_{board.name}"] = run.ticks
+            figures[f"{run.unit}_{board.name}"] = run.ticks
     return {name: round(value, 2) for name, value in figures.items()}
 
 

@@ -16,10 +16,13 @@ from .errors import TargetError
 from .targets import Target
 
 _ROWS_PER_BATCH = 512
+_ROOM_FOR_NAMES = 4096
+
+_NO_CLOCK = "start = stop = lambda: None\nticks = lambda: 0\n"
 
 # The heap is locked around every call: one that allocates raises MemoryError.
 _SCRIPT = """\
-import array, binascii, gc, json, micropython, time
+import array, binascii, gc, json, micropython
 gc.collect()
 before = gc.mem_alloc()
 module = __import__("{name}")
@@ -28,7 +31,7 @@ imported = gc.mem_alloc()
 model = module.Model()
 gc.collect()
 made = gc.mem_alloc()
-ticks_cpu, ticks_diff = time.ticks_cpu, time.ticks_diff
+{clock}
 row = bytearray({row_size})
 out = bytearray({out_size})
 results = array.array("i", [0])
@@ -36,12 +39,13 @@ def call():
     return {call}
 def measured():
     micropython.heap_lock()
+    start()
     try:
-        start = ticks_cpu()
         results[0] = call() or 0
-        return ticks_diff(ticks_cpu(), start)
     finally:
+        stop()
         micropython.heap_unlock()
+    return ticks()
 run_call, call = call, lambda: 0
 measured()
 overhead = measured()
@@ -66,14 +70,17 @@ class Run:
     heap_import, heap_model : int
         Bytes of heap that the import and `Model()` took.
     ticks : float or None
-        Mean ticks of `time.ticks_cpu` for one call, without the cost of an empty one:
-        instructions on emulated Cortex-M; None where a tick says nothing (unix).
+        Mean ticks of the target's clock for one call, without the cost of an empty one; None
+        where time says nothing (unix).
+    unit : str or None
+        What a tick is: ``cycles`` or ``instructions``.
     """
 
     outputs: NDArray[Any]
     heap_import: int
     heap_model: int
     ticks: float | None
+    unit: str | None
 
 
 def run_module(
@@ -105,18 +112,25 @@ def run_module(
     descriptor = module.program.input
     rows = np.ascontiguousarray(x, dtype=descriptor.dtype).reshape(-1, descriptor.n_elements)
     outputs, facts, ticks = [], (0, 0), 0.0
-    for start in range(0, max(1, len(rows)), _ROWS_PER_BATCH):
-        batch = rows[start : start + _ROWS_PER_BATCH]
+    per_batch = _rows_per_batch(target, module)
+    for start in range(0, max(1, len(rows)), per_batch):
+        batch = rows[start : start + per_batch]
         answer, heap_import, heap_model, spent = _run_batch(target, module, batch, predict)
         outputs.append(answer)
         facts, ticks = (heap_import, heap_model), ticks + spent
         if progress is not None:
             progress(start + len(batch))
-    return Run(
-        np.concatenate(outputs),
-        *facts,
-        None if target.name == "unix" or not len(rows) else ticks / len(rows),
-    )
+    unit = target.clock.unit if target.clock is not None and len(rows) else None
+    return Run(np.concatenate(outputs), *facts, ticks / len(rows) if unit else None, unit)
+
+
+def _rows_per_batch(target: Target, module: Module) -> int:
+    if target.room is None:
+        return _ROWS_PER_BATCH
+    descriptor = module.program.input
+    row_size = descriptor.n_elements * descriptor.dtype.itemsize
+    free = target.room - len(module.data) - _ROOM_FOR_NAMES
+    return min(max(1, free // row_size), _ROWS_PER_BATCH)
 
 
 def _run_batch(
@@ -127,6 +141,7 @@ def _run_batch(
     shape = () if predict else program.output.shape
     script = _SCRIPT.format(
         name=program.name,
+        clock=target.clock.script if target.clock is not None else _NO_CLOCK,
         row_size=program.input.n_elements * program.input.dtype.itemsize,
         out_size=program.output.n_elements * program.output.dtype.itemsize,
         call="model.predict(row)" if predict else "model.run(row, out)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -522,7 +523,7 @@ def test_rows_that_differ_fail(
         result = honest(*args, **options)
         outputs = result.outputs.copy()
         outputs[1, 0] += 1
-        return wingbeat.runner.Run(outputs, result.heap_import, result.heap_model, result.ticks)
+        return dataclasses.replace(result, outputs=outputs)
 
     monkeypatch.setattr(wingbeat.runner, "run_module", wrong)
     go = ("run", folder / "flowers.mpy", folder / "test.npy", tmp_path / "o.npy", "--on", "unix")

@@ -10,7 +10,7 @@ import pytest
 
 from wingbeat.errors import BuildError, DeviceError, TargetError, UsageError
 from wingbeat.targets import TARGETS, device_error, open_target
-from wingbeat.targets.qemu import QemuTarget, read_board, romfs_image
+from wingbeat.targets.qemu import QemuTarget, read_board
 from wingbeat.targets.unix import UnixTarget
 
 PICO_HEAP = 192 * 1024
@@ -196,11 +196,6 @@ def test_m0_without_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TargetError, match="apt install qemu-system-arm"):
         QemuTarget("m0")
-
-
-def test_romfs_image_loads_below_an_aligned_address() -> None:
-    image, offset = romfs_image({"a": b"\x5a" * 40})
-    assert (offset + image.index(b"\x5a" * 40)) % 16 == 0
 
 
 def test_report_without_an_exception() -> None:

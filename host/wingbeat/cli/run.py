@@ -76,7 +76,8 @@ def run(
         "identical": same,
         "heap_import": result.heap_import,
         "heap_model": result.heap_model,
-        "instructions_per_call": result.ticks,
+        "cycles_per_call": result.ticks if result.unit == "cycles" else None,
+        "instructions_per_call": result.ticks if result.unit == "instructions" else None,
         "output": str(rows_out),
         "sha256": hashlib.sha256(np.ascontiguousarray(result.outputs).tobytes()).hexdigest(),
     }
@@ -99,6 +100,7 @@ def _in_words(document: dict[str, Any]) -> dict[str, str]:
         "rows": str(document["rows"]),
         "heap": f"{document['heap_import']} bytes by import, {document['heap_model']} by Model()",
     }
-    if document["instructions_per_call"] is not None:
-        rows["time"] = f"{document['instructions_per_call']:.0f} instructions a call (emulated)"
+    for unit in ("cycles", "instructions"):
+        if document[f"{unit}_per_call"] is not None:
+            rows["time"] = f"{document[f'{unit}_per_call']:.0f} {unit} a call (emulated)"
     return {**rows, "outputs": document["output"], "sha256": document["sha256"]}

@@ -18,13 +18,31 @@ from typing import Protocol
 
 from wingbeat.errors import DeviceError, UsageError
 
-__all__ = ["TARGETS", "Execution", "Target", "check_names", "device_error", "open_target"]
+__all__ = ["TARGETS", "Clock", "Execution", "Target", "check_names", "device_error", "open_target"]
 
 TARGETS = ("unix", "m0")
 """Names that :func:`open_target` takes."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:: (?P<message>.*)|:?)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a target measures what code costs.
+
+    Parameters
+    ----------
+    unit : str
+        ``cycles`` or ``instructions``: what it counts, the same number in every run.
+    script : str
+        MicroPython source of three functions. `start` and `stop` allocate nothing, and no heap is
+        needed between them. `stop` must follow, come what may. `ticks` returns what passed between
+        the last two, their own cost included.
+    """
+
+    unit: str
+    script: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,10 @@ class Target(Protocol):
         The name that :func:`open_target` takes.
     arch : str
         Native code that it loads, as `mpy_ld.py` names it: ``x64``, ``armv6m``.
+    clock : Clock or None
+        None where time says nothing.
+    room : int or None
+        Bytes of files that it takes, with their names; None where there is no limit.
     """
 
     @property
@@ -56,6 +78,12 @@ class Target(Protocol):
 
     @property
     def arch(self) -> str: ...
+
+    @property
+    def clock(self) -> Clock | None: ...
+
+    @property
+    def room(self) -> int | None: ...
 
     def execute(
         self, script: str, files: Mapping[str, bytes], *, timeout: float = 120.0

@@ -26,7 +26,8 @@ from types import TracebackType
 from typing import Any
 
 from wingbeat.errors import BuildError, DeviceError, TargetError, UsageError
-from wingbeat.targets import Execution, check_names, device_error
+from wingbeat.romfs import romfs_image
+from wingbeat.targets import Clock, Execution, check_names, device_error
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,9 +35,6 @@ else:
     import tomli as tomllib
 
 PORTS = Path(__file__).resolve().parents[3] / "ports"
-ALIGNMENT = 16
-"""Bytes: every file's data in a ROMFS image starts at a multiple of this address."""
-
 _MOUNT = """\
 import os, sys, uctypes, vfs
 vfs.mount(vfs.VfsRom(uctypes.bytearray_at({address}, {size})), "/rom")
@@ -44,6 +42,23 @@ os.chdir("/rom")
 sys.path.append("/rom")
 del os, sys, uctypes, vfs
 """
+# QEMU's time passes by the instruction, and the port turns it back into a count.
+CLOCK = Clock(
+    "instructions",
+    """\
+import time
+_ticks_cpu, _ticks_diff = time.ticks_cpu, time.ticks_diff
+_first = _spent = 0
+def start():
+    global _first
+    _first = _ticks_cpu()
+def stop():
+    global _spent
+    _spent = _ticks_diff(_ticks_cpu(), _first)
+def ticks():
+    return _spent
+""",
+)
 _LISTENING = re.compile(r"info: QEMU waiting for connection on: disconnected:tcp:([^,\s]+)")
 _FAULT = re.compile(
     r"\r?\n?wingbeat fault: exception (\d+) pc ([0-9a-f]{8}) lr ([0-9a-f]{8})([^\r\n]*)"
@@ -124,45 +139,6 @@ def firmware_path(board: Board) -> Path:
     return cache / f"qemu-{board.name}-{digest.hexdigest()[:16]}" / "firmware.elf"
 
 
-def _uint_size(value: int) -> int:
-    """Return the bytes of an unsigned integer in ROMFS: 7 bits in each."""
-    return max(1, -(-value.bit_length() // 7))
-
-
-def romfs_image(files: Mapping[str, bytes]) -> tuple[bytes, int]:
-    """Pack files so that the data of each is aligned in memory.
-
-    Parameters
-    ----------
-    files : mapping of str to bytes
-        Contents by plain name.
-
-    Returns
-    -------
-    image : bytes
-        A ROMFS image.
-    offset : int
-        Bytes between an address that is a multiple of `ALIGNMENT` and the place where the image
-        must be loaded for its files to be aligned.
-    """
-    from mpremote.romfs import VfsRomWriter
-
-    writer = VfsRomWriter()
-    end = 0
-    for name, data in files.items():
-        payload = _uint_size(len(name)) + len(name) + 1 + _uint_size(len(data)) + len(data)
-        before_data = 1 + _uint_size(payload) + payload - len(data)
-        # A record with no name is skipped by every reader: it serves as padding, with 2 bytes of
-        # its own before its data.
-        padding = -(end + 2 + before_data) % ALIGNMENT
-        end = writer.mkdata(bytes(padding)) + padding
-        writer.mkfile(name, data)
-        end += before_data + len(data)
-    image: bytes = writer.finalise()
-    header_size = len(image) - end
-    return image, -header_size % ALIGNMENT
-
-
 class QemuTarget:
     """An emulated board. Each execution boots it afresh and ends it.
 
@@ -199,6 +175,13 @@ class QemuTarget:
                 f"{name}: the firmware is not built for this version: run `make setup`"
             )
 
+    clock = CLOCK
+
+    @property
+    def room(self) -> int:
+        """Bytes of files that the board's flash takes."""
+        return self.board.rom_size
+
     @property
     def name(self) -> str:
         """The board's name."""
@@ -214,20 +197,20 @@ class QemuTarget:
     ) -> Execution:
         """Run a script: see :meth:`wingbeat.targets.Target.execute`.
 
-        Files are read-only, and their data is aligned to `ALIGNMENT` bytes in flash. A script's
+        Files are read-only, and their data is aligned in flash, as in any ROMFS image. A script's
         ``sys.exit`` ends it well, whatever its argument: the raw REPL does not tell it.
         """
         check_names(files)
-        image, offset = romfs_image(files)
-        if offset + len(image) > self.board.rom_size:
+        image = romfs_image(files)
+        if len(image) > self.board.rom_size:
             raise TargetError(
                 f"{self.name}: the files need {len(image)} bytes of flash, "
-                f"{self.board.rom_size - offset} are there"
+                f"{self.board.rom_size} are there"
             )
         with tempfile.TemporaryDirectory(prefix="wingbeat-") as folder:
             rom = Path(folder) / "rom.img"
             rom.write_bytes(image)
-            address = self.board.rom_address + offset
+            address = self.board.rom_address
             loader = ["-device", f"loader,file={rom},addr={address:#x},force-raw=on"]
             with _Machine(self._command() + loader, self.name, timeout) as machine:
                 machine.run(_MOUNT.format(address=address, size=len(image)))

@@ -49,6 +49,8 @@ class UnixTarget:
 
     name = "unix"
     arch = "x64"
+    clock = None
+    room = None
 
     def __init__(self, heap_size: int | None = None) -> None:
         self.heap_size = heap_size
