@@ -26,6 +26,7 @@ build: setup
 
 firmware: setup
 	$(PYTHON) ports/qemu/firmware.py --board m0
+	$(PYTHON) ports/rp2040/firmware.py
 
 demo: build
 	$(PYTHON) examples/exercises/demo.py

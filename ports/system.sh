@@ -12,6 +12,7 @@ while read -r tool package version; do
 done <<'TOOLS'
 gcc gcc 12.2.0
 make make 4.3
+cmake cmake 3.25.1
 clang clang 14.0
 /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-14-dev 14.0.6
 arm-none-eabi-gcc gcc-arm-none-eabi 12.2.rel1

@@ -8,13 +8,8 @@ stops a run. No MicroPython and no core are involved: the cycles are a kernel's 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +18,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from rp2040.firmware import install_emulator
 
 from wingbeat.blobs import Kernel, blobs_of
-from wingbeat.errors import BuildError, TargetError
+from wingbeat.errors import TargetError
 from wingbeat.program import Program
 from wingbeat.reference import DTYPES, ForestWalk, Operator
+from wingbeat.targets.rp2040 import find_tool
 
 FOLDER = Path(__file__).resolve().parent
 ARCH = "armv6m"
-_LOCK_FILES = ("package.json", "package-lock.json")
 _ROWS_PER_BATCH = 256
 _LOG_TAIL = 500
 
@@ -58,69 +54,6 @@ class Result:
     outputs: tuple[NDArray[Any], ...]
 
 
-def find_tool(name: str) -> str:
-    """Path of ``node`` or ``npm``: beside this Python, as requirements-dev.txt has it, or on PATH.
-
-    Raises
-    ------
-    BuildError
-        It is not there.
-    """
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if found is None:
-        raise BuildError(
-            f"{name} is missing, and the emulated RP2040 needs it: run 'make setup',"
-            " or install Node.js 18 or newer with npm"
-        )
-    return found
-
-
-def install() -> Path:
-    """Return the folder in the cache that has rp2040js; install it there when it is missing.
-
-    Raises
-    ------
-    BuildError
-        Node.js or npm is missing, or npm failed.
-    """
-    npm = find_tool("npm")
-    chosen = os.environ.get("WINGBEAT_CACHE")
-    cache = Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
-    digest = hashlib.sha256(b"".join((FOLDER / name).read_bytes() for name in _LOCK_FILES))
-    target = cache / f"rp2040js-{digest.hexdigest()[:16]}"
-    if target.is_dir():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="rp2040js-", dir=cache) as temporary:
-        work = Path(temporary) / "work"
-        work.mkdir()
-        for name in _LOCK_FILES:
-            shutil.copyfile(FOLDER / name, work / name)
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-            cwd=work,
-            # npm itself looks for node on PATH.
-            env={**os.environ, "PATH": f"{Path(npm).parent}{os.pathsep}{os.environ['PATH']}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise BuildError(
-                "npm cannot install rp2040js; check the network, then try again:"
-                f" {done.stdout.strip()[-_LOG_TAIL:]}"
-            )
-        try:
-            work.rename(target)
-        except OSError:
-            # Another process was first.
-            if not target.is_dir():
-                raise
-    return target
-
-
 class BareCore:
     """The emulated core: one process for any number of kernels. Use it in a ``with`` statement.
 
@@ -131,7 +64,7 @@ class BareCore:
     """
 
     def __init__(self) -> None:
-        command = [find_tool("node"), str(FOLDER / "bare.mjs"), str(install())]
+        command = [find_tool("node"), str(FOLDER / "bare.mjs"), str(install_emulator())]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "ports")]
 
 from bench.workloads import digits  # noqa: E402
-from rp2040 import bare  # noqa: E402
 from rp2040.bare import ARCH, BareCore, Result, run_program  # noqa: E402
+from rp2040.firmware import install_emulator  # noqa: E402
 
 CYCLES_PER_NODE = 20
 PROGRAM_BYTES = 5 * 1024
@@ -151,7 +151,7 @@ def test_missing_npm_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     with pytest.raises(BuildError, match=r"npm is missing.*make setup"):
-        bare.install()
+        install_emulator()
 
 
 # ---- Same bits

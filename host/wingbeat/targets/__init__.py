@@ -1,6 +1,7 @@
 """Machines that run MicroPython scripts: by name, all used in the same way.
 
-``unix`` is MicroPython on this computer; ``m0`` is MicroPython on an emulated Cortex-M0.
+``unix`` is MicroPython on this computer; ``rp2040`` is a Raspberry Pi Pico's own firmware on an
+emulated RP2040; ``m0`` is MicroPython on an emulated Cortex-M0.
 
 >>> with open_target("unix") as target:
 ...     print(target.execute("print(open('a.txt').read())", {"a.txt": b"hello"}).stdout)
@@ -20,7 +21,7 @@ from wingbeat.errors import DeviceError, UsageError
 
 __all__ = ["TARGETS", "Clock", "Execution", "Target", "check_names", "device_error", "open_target"]
 
-TARGETS = ("unix", "m0")
+TARGETS = ("unix", "rp2040", "m0")
 """Names that :func:`open_target` takes."""
 
 _TRACEBACK = "Traceback (most recent call last):"
@@ -134,6 +135,10 @@ def open_target(name: str) -> Target:
         from wingbeat.targets.unix import UnixTarget
 
         return UnixTarget()
+    if name == "rp2040":
+        from wingbeat.targets.rp2040 import Rp2040Target
+
+        return Rp2040Target()
     if name in TARGETS:
         from wingbeat.targets.qemu import QemuTarget
 
