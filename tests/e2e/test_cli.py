@@ -395,7 +395,7 @@ class TestWrongUse:
     def test_run(self, folder: Path, tmp_path: Path) -> None:
         x, out = folder / "test.npy", tmp_path / "o.npy"
         assert "--arch armv6m" in fails(2, "run", folder / "flowers.mpy", x, out, "--on", "m0")
-        assert "unix, m0" in fails(2, "run", folder / "flowers.mpy", x, out, "--on", "esp32")
+        assert "unix, rp2040, m0" in fails(2, "run", folder / "flowers.mpy", x, out, "--on", "esp32")
         assert ".npy" in fails(
             2, "run", folder / "flowers.mpy", x, tmp_path / "o.txt", "--on", "unix"
         )
@@ -636,7 +636,7 @@ class TestProcess:
             ("wingbeat ", ["train", "convert", "run", "info"]),
             ("wingbeat convert x --arch ", ["armv6m", "x64"]),
             ("wingbeat convert x --board pi", ["pico", "pico-w"]),
-            ("wingbeat run x y z --on ", ["unix", "m0"]),
+            ("wingbeat run x y z --on ", ["unix", "rp2040", "m0"]),
             ("wingbeat train x --model ", ["forest", "extra-trees", "tree", "boosting"]),
             ("wingbeat convert x --dtype ", ["float32", "int16", "int8", "uint8"]),
         ],

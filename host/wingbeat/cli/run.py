@@ -33,7 +33,8 @@ def run(
         str,
         typer.Option(
             "--on",
-            help="unix: MicroPython on this computer. m0: on an emulated Cortex-M0.",
+            help="unix: MicroPython on this computer. rp2040: a Raspberry Pi Pico's firmware,"
+            " emulated. m0: on an emulated Cortex-M0.",
             autocompletion=complete_target,
         ),
     ],
