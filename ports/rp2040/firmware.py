@@ -23,8 +23,8 @@ from wingbeat.targets.rp2040 import (
     FOLDER,
     LOCK_FILES,
     emulator_folder,
-    firmware_folder,
     find_tool,
+    firmware_folder,
 )
 
 LOG_TAIL_LINES = 25

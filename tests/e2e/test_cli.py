@@ -395,7 +395,9 @@ class TestWrongUse:
     def test_run(self, folder: Path, tmp_path: Path) -> None:
         x, out = folder / "test.npy", tmp_path / "o.npy"
         assert "--arch armv6m" in fails(2, "run", folder / "flowers.mpy", x, out, "--on", "m0")
-        assert "unix, rp2040, m0" in fails(2, "run", folder / "flowers.mpy", x, out, "--on", "esp32")
+        assert "unix, rp2040, m0" in fails(
+            2, "run", folder / "flowers.mpy", x, out, "--on", "esp32"
+        )
         assert ".npy" in fails(
             2, "run", folder / "flowers.mpy", x, tmp_path / "o.txt", "--on", "unix"
         )

@@ -22,8 +22,8 @@ from wingbeat.convert import convert
 from wingbeat.mpy import Mpy
 from wingbeat.program import Call, Decision, Descriptor, Program, Tensor
 from wingbeat.reference import Cast, Leaves
+from wingbeat.romfs import romfs_image
 from wingbeat.targets import TARGETS, open_target
-from wingbeat.targets.qemu import romfs_image
 
 each_target = pytest.mark.parametrize("target", TARGETS)
 
@@ -529,7 +529,7 @@ _RAM_DISK = """
     import gc, json, sys, vfs
     with open("image", "rb") as file:
         image = bytearray(file.read())
-    vfs.mount(vfs.VfsRom(memoryview(image)[{offset}:]), "/damaged")
+    vfs.mount(vfs.VfsRom(image), "/damaged")
     sys.path.insert(0, "/damaged")
     def answer(name, again):
         if again:
@@ -542,7 +542,7 @@ _RAM_DISK = """
             return str(error)
         except Exception as error:
             return repr(error)
-    found = {{}}
+    found = {}
     def note(reason, at):
         found.setdefault(reason, []).append(at)
 """
@@ -556,10 +556,9 @@ def _damage(
     **values: object,
 ) -> dict[str, Any]:
     """Run a script over modules in a disk in writable memory; what it found, by reason."""
-    image, offset = romfs_image(files)
-    setup = textwrap.dedent(_RAM_DISK).format(offset=offset)
+    setup = textwrap.dedent(_RAM_DISK)
     script = setup + textwrap.dedent(script).format(**values) + "\nprint(json.dumps(found))\n"
-    more = {"image": bytes(offset) + image, "positions": json.dumps(positions).encode()}
+    more = {"image": romfs_image(files), "positions": json.dumps(positions).encode()}
     found: dict[str, Any] = json.loads(execute(target, script, more))
     return found
 
