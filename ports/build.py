@@ -58,6 +58,7 @@ class Port:
     core_flags: list[str]
     kernel_flags: list[str]
     target: str
+    linker_flags: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,24 @@ def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
                 *("-c", source, "-o", objects[-1]),
             ]
         )
+        with objects[-1].open("rb") as file:
+            _check_variables(source.name, ELFFile(file))
     linked = work / "linked.mpy"
     run([*mpy_ld, "--qstrs", config, "-o", linked, *objects])
     # mpy_ld writes the path of its output into the file.
     core = Mpy.decode(linked.read_bytes())
     out.write_bytes(replace(core, qstrs=(b"core.py", *core.qstrs[1:])).encode())
+
+
+def _check_variables(name: str, elf: Any) -> None:
+    """Refuse static variables: on rv32imc, mpy_ld.py links them to wrong addresses in silence."""
+    symbols = next(s for s in elf.iter_sections() if isinstance(s, SymbolTableSection))
+    for symbol in symbols.iter_symbols():
+        kind, index = symbol["st_info"], symbol["st_shndx"]
+        if kind["bind"] == "STB_LOCAL" and kind["type"] == "STT_OBJECT" and isinstance(index, int):
+            section = elf.get_section(index).name
+            if section.startswith((".bss", ".sbss")):
+                raise BuildFailedError(f"{name}: {symbol.name} is a static variable: drop 'static'")
 
 
 def build_kernel(port: Port, kernel: KernelSource, work: Path, out: Path) -> int:
@@ -167,7 +181,8 @@ def build_kernel(port: Port, kernel: KernelSource, work: Path, out: Path) -> int
 def _link(port: Port, compiled: Path, work: Path, base: int) -> tuple[bytes, int]:
     elf, blob = work / f"{compiled.stem}.elf", work / f"{compiled.stem}.bin"
     script = ROOT / "ports" / "kernel.ld"
-    run([port.linker, "-T", script, f"-Ttext={base:#x}", "-e", "wb_kernel", compiled, "-o", elf])
+    options = [*port.linker_flags, f"-Ttext={base:#x}", "-e", "wb_kernel"]
+    run([port.linker, "-T", script, *options, compiled, "-o", elf])
     with elf.open("rb") as file:
         entry = _check_elf(compiled.stem, ELFFile(file)) - base
     run([port.objcopy, "-O", "binary", "-j", ".text", elf, blob])
