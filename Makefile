@@ -3,6 +3,7 @@
 # make bench    cycles, code bytes and heap, compared with the last committed figures
 # make fuzz     two minutes of fuzzing of the loader and the kernels' checks
 # make build    cores and kernels for every architecture
+# make firmware MicroPython for every emulated board
 # make wheel    dist/wingbeat-*.whl, with the cores and kernels in it
 # make lint     ruff and mypy
 
@@ -25,7 +26,7 @@ build: setup
 	$(PYTHON) ports/build.py
 
 firmware: setup
-	$(PYTHON) ports/qemu/firmware.py --board m0
+	$(PYTHON) ports/qemu/firmware.py
 	$(PYTHON) ports/rp2040/firmware.py
 
 demo: build

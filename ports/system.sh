@@ -17,7 +17,10 @@ clang clang 14.0
 /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a libclang-rt-14-dev 14.0.6
 arm-none-eabi-gcc gcc-arm-none-eabi 12.2.rel1
 /usr/lib/arm-none-eabi/include/stdint.h libnewlib-arm-none-eabi 3.3.0
+riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf 12.2.0
+/usr/lib/picolibc/riscv64-unknown-elf/include/stdint.h picolibc-riscv64-unknown-elf 1.8
 qemu-system-arm qemu-system-arm 7.2
+qemu-system-riscv32 qemu-system-misc 7.2
 TOOLS
 
 # Python's venv needs ensurepip, which Debian packs apart.

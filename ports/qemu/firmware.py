@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 from wingbeat.errors import BuildError, WingbeatError
-from wingbeat.targets.qemu import PORTS, Board, firmware_path, read_board
+from wingbeat.targets.boards import PORTS, Board, read_board, read_boards
+from wingbeat.targets.qemu import firmware_path, plugin_path
 
 LOG_TAIL_LINES = 25
 
@@ -24,6 +25,8 @@ def _require(board: Board) -> None:
         "make": ["make"],
         f"{board.toolchain}gcc": board.toolchain_packages,
     }
+    if board.plugins:
+        needed["gcc"] = ["gcc"]
     for tool, packages in needed.items():
         if shutil.which(tool) is None:
             raise BuildError(f"{tool} is missing: apt install {' '.join(packages)}")
@@ -50,6 +53,11 @@ def _lay_out(source: Path, tree: Path) -> Path:
 
 
 def _make(board: Board, port: Path, jobs: int) -> None:
+    defines = [
+        f"-DWINGBEAT_ICOUNT_SHIFT={board.icount_shift}",
+        f"-DWINGBEAT_ROM_ADDRESS={board.rom_address:#x}u",
+        f"-DWINGBEAT_ROM_SIZE={board.rom_size:#x}u",
+    ]
     command = [
         "make",
         f"-j{jobs}",
@@ -59,7 +67,7 @@ def _make(board: Board, port: Path, jobs: int) -> None:
         f"PYTHON={sys.executable}",
         "FROZEN_MANIFEST=",
         f"MICROPY_HEAP_SIZE={board.heap_size}",
-        f"CFLAGS_EXTRA=-DWINGBEAT_ICOUNT_SHIFT={board.icount_shift}",
+        f"CFLAGS_EXTRA={' '.join(defines)}",
     ]
     log = port / "build.log"
     # The firmware says when it was built: leave that out, so that equal inputs give equal bytes.
@@ -81,6 +89,16 @@ def _make(board: Board, port: Path, jobs: int) -> None:
         log.replace(kept)
         tail = "\n".join(kept.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
         raise BuildError(f"building MicroPython for {board.name} failed; {kept} ends with:\n{tail}")
+
+
+def _build_plugin(name: str, target: Path) -> None:
+    source = PORTS / "qemu" / f"{name}.c"
+    command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    done = subprocess.run(
+        [*command, "-o", str(target), str(source)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BuildError(f"compiling {source.name} failed:\n{done.stderr}")
 
 
 def build(board: Board, jobs: int) -> Path:
@@ -111,6 +129,8 @@ def build(board: Board, jobs: int) -> Path:
         result.mkdir()
         (port / "build" / "firmware.elf").rename(result / "firmware.elf")
         (port / "build.log").rename(result / "build.log")
+        for name in board.plugins:
+            _build_plugin(name, result / plugin_path(board, name).name)
         try:
             result.rename(firmware.parent)
         except OSError:
@@ -122,11 +142,12 @@ def build(board: Board, jobs: int) -> Path:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--board", required=True, help="a table of boards.toml, such as m0")
+    parser.add_argument("board", nargs="*", help="tables of boards.toml; all of them by default")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once")
     arguments = parser.parse_args()
     try:
-        print(build(read_board(arguments.board), arguments.jobs))
+        for name in arguments.board or read_boards():
+            print(build(read_board(name), arguments.jobs))
     except (WingbeatError, OSError) as error:
         print(f"firmware.py: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Scripts on MicroPython's unix port and on the emulated boards."""
+"""Scripts on MicroPython's unix port and on every emulated board."""
 
 from __future__ import annotations
 
@@ -10,11 +10,79 @@ import pytest
 
 from wingbeat.errors import BuildError, DeviceError, TargetError, UsageError
 from wingbeat.targets import TARGETS, device_error, open_target
-from wingbeat.targets.qemu import QemuTarget, read_board
+from wingbeat.targets.boards import PORTS, read_board, read_boards
+from wingbeat.targets.qemu import QemuTarget
 from wingbeat.targets.unix import UnixTarget
 
-PICO_HEAP = 192 * 1024
+BOARDS = tuple(read_boards())
 MEMORY_MESSAGE = "memory allocation failed, allocating 10000000 bytes"
+
+# What the report of each fault says.
+UNALIGNED = {
+    "m0": "HardFault at pc 0x",
+    "m3": r"UsageFault \(unaligned access\) at pc 0x",
+    "m4": r"UsageFault \(unaligned access\) at pc 0x",
+    "m33": r"UsageFault \(unaligned access\) at pc 0x",
+    "rv32": r"unaligned access \(0x\w+\) at pc 0x",
+    "rp2040": "fault: unalign",
+}
+NOTHING_THERE = {
+    "m0": "HardFault at pc 0x",
+    "m3": r"BusFault \(nothing at that address, 0xb0000000\) at pc 0x",
+    "m4": r"BusFault \(nothing at that address, 0xb0000000\) at pc 0x",
+    "m33": r"BusFault \(nothing at that address, 0xb0000000\) at pc 0x",
+    "rv32": r"LoadAccess \(0xb0000000\) at pc 0x",
+}
+READ_ONLY = {
+    "m0": "HardFault at pc 0x",
+    "m3": r"MemManage \(read-only, 0x21000000\) at pc 0x",
+    "m4": r"MemManage \(read-only, 0x21000000\) at pc 0x",
+    "m33": r"MemManage \(read-only, 0x80000000\) at pc 0x",
+    "rv32": r"StoreAccess \(0x80100000\) at pc 0x",
+}
+STACK_OVERFLOW = {
+    "m3": r"MemManage \(stack overflow",
+    "m4": r"MemManage \(stack overflow",
+    "m33": r"MemManage \(stack overflow",
+    "rv32": r"StoreAccess \(0x807\w+\) at pc 0x",
+}
+
+READ = """\
+import sys, uctypes
+print('before')
+unix = sys.platform == 'linux'
+here = uctypes.addressof(bytearray(64))
+word = uctypes.struct({}, {{'value': uctypes.UINT32 | 0}}, uctypes.NATIVE)
+print(word.value)
+"""
+
+# Two instructions a turn, and two that push a word.
+THUMB = """\
+@micropython.asm_thumb
+def count_down(r0):
+    label(TURN)
+    sub(r0, r0, 1)
+    bne(TURN)
+@micropython.asm_thumb
+def overflow():
+    label(TURN)
+    push({r0})
+    b(TURN)
+"""
+RV32 = """\
+@micropython.asm_rv32
+def count_down(a0):
+    label(turn)
+    addi(a0, a0, -1)
+    bne(a0, zero, turn)
+@micropython.asm_rv32
+def overflow():
+    label(turn)
+    addi(sp, sp, -16)
+    c_swsp(a0, 0)
+    jal(zero, turn)
+"""
+ASSEMBLY = {"m3": THUMB, "m4": THUMB, "m33": THUMB, "rv32": RV32}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -75,18 +143,9 @@ class TestEveryTarget:
         assert time.monotonic() - start < 15.0
 
     def test_fault_is_reported_at_once(self, name: str) -> None:
-        address = 8 if name == "unix" else 0x20000001
-        script = (
-            "import uctypes\n"
-            "print('before')\n"
-            f"word = uctypes.struct({address}, {{'value': uctypes.UINT32 | 0}}, uctypes.NATIVE)\n"
-            "print(word.value)"
-        )
         start = time.monotonic()
-        with pytest.raises(
-            TargetError, match=r"HardFault at pc 0x|SIGSEGV|fault: unalign"
-        ) as caught:
-            open_target(name).execute(script, {}, timeout=60.0)
+        with pytest.raises(TargetError, match=UNALIGNED.get(name, "SIGSEGV")) as caught:
+            open_target(name).execute(READ.format("8 if unix else here + 1"), {}, timeout=60.0)
         assert not isinstance(caught.value, DeviceError)
         assert "before" in str(caught.value)
         assert time.monotonic() - start < 15.0
@@ -98,7 +157,7 @@ class TestEveryTarget:
 
 
 def test_unknown_target() -> None:
-    with pytest.raises(UsageError, match="unix, rp2040, m0"):
+    with pytest.raises(UsageError, match=", ".join(TARGETS)):
         open_target("m00")
 
 
@@ -114,14 +173,22 @@ def test_unix_exit_status() -> None:
     assert (caught.value.exception, caught.value.message) == ("SystemExit", "3")
 
 
-def test_m0_heap_is_that_of_a_pico() -> None:
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_has_its_heap(name: str) -> None:
     script = "import gc\nprint(gc.mem_free() + gc.mem_alloc())"
-    heap = int(open_target("m0").execute(script, {}).stdout)
-    assert 0.95 * PICO_HEAP < heap <= PICO_HEAP
+    heap = int(open_target(name).execute(script, {}).stdout)
+    assert 0.95 * read_board(name).heap_size < heap <= read_board(name).heap_size
 
 
-def test_m0_reads_a_file_larger_than_its_heap() -> None:
-    data = bytes(range(256)) * 1200
+def test_boards_load_their_own_architecture() -> None:
+    archs = {name: board.arch for name, board in read_boards().items()}
+    known = {path.parent.name for path in PORTS.glob("*/port.toml")}
+    assert known == {*archs.values(), UnixTarget.arch}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_reads_a_file_larger_than_its_heap(name: str) -> None:
+    data = bytes(range(256)) * (read_board(name).heap_size // 200)
     script = (
         "import hashlib\n"
         "digest = hashlib.sha256()\n"
@@ -134,11 +201,12 @@ def test_m0_reads_a_file_larger_than_its_heap() -> None:
         "        digest.update(memoryview(buffer)[:n])\n"
         "print(digest.digest().hex())"
     )
-    printed = open_target("m0").execute(script, {"large.bin": data}).stdout
+    printed = open_target(name).execute(script, {"large.bin": data}).stdout
     assert printed.strip() == hashlib.sha256(data).hexdigest()
 
 
-def test_m0_aligns_every_file() -> None:
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_aligns_every_file(name: str) -> None:
     files = {f"{'n' * length}": bytes(length * 37) for length in range(1, 24)}
     files["large"] = bytes(20_000)
     script = (
@@ -147,23 +215,42 @@ def test_m0_aligns_every_file() -> None:
         "    with open(name, 'rb') as f:\n"
         "        print(uctypes.addressof(memoryview(f)) % 16)"
     )
-    assert open_target("m0").execute(script, files).stdout == "0\n" * len(files)
+    assert open_target(name).execute(script, files).stdout == "0\n" * len(files)
 
 
-@pytest.mark.parametrize("address", [0x100000, 0x60000000])
-def test_m0_does_not_write_to_flash_or_nothing(address: int) -> None:
-    script = f"import uctypes\nuctypes.bytearray_at({address}, 1)[0] = 0"
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_reads_nothing_where_nothing_is(name: str) -> None:
+    with pytest.raises(TargetError, match=NOTHING_THERE[name]):
+        open_target(name).execute(READ.format(0xB0000000), {})
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_does_not_write_to_flash(name: str) -> None:
+    script = f"import uctypes\nuctypes.bytearray_at({read_board(name).rom_address}, 1)[0] = 0"
+    with pytest.raises(TargetError, match=READ_ONLY[name]):
+        open_target(name).execute(script, {})
+
+
+def test_m0_does_not_write_to_nothing() -> None:
     with pytest.raises(TargetError, match="HardFault"):
-        open_target("m0").execute(script, {})
+        open_target("m0").execute("import uctypes\nuctypes.bytearray_at(0x60000000, 1)[0] = 0", {})
 
 
-def test_m0_refuses_files_larger_than_its_flash() -> None:
-    size = read_board("m0").rom_size
+@pytest.mark.parametrize("name", STACK_OVERFLOW)
+def test_stack_overflow_in_native_code(name: str) -> None:
+    with pytest.raises(TargetError, match=STACK_OVERFLOW[name]):
+        open_target(name).execute(ASSEMBLY[name] + "overflow()", {})
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_refuses_files_larger_than_its_flash(name: str) -> None:
+    size = read_board(name).rom_size
     with pytest.raises(TargetError, match="bytes of flash"):
-        open_target("m0").execute("", {"large.bin": bytes(size)})
+        open_target(name).execute("", {"large.bin": bytes(size)})
 
 
-def test_m0_counts_instructions() -> None:
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_counts_instructions(name: str) -> None:
     script = (
         "import time\n"
         "@micropython.viper\n"
@@ -177,7 +264,7 @@ def test_m0_counts_instructions() -> None:
         "cost(1)\n"
         "print([cost(10 + 37 * i) for i in range(300)], cost(5_000_010))"
     )
-    target = open_target("m0")
+    target = open_target(name)
     printed = target.execute(script, {}).stdout
     assert target.execute(script, {}).stdout == printed
     costs, long = printed[1:].split("] ")
@@ -188,16 +275,33 @@ def test_m0_counts_instructions() -> None:
     assert int(long) == counts[0] + 5_000_000 * per_turn
 
 
+@pytest.mark.parametrize("name", ASSEMBLY)
+def test_board_counts_known_instructions(name: str) -> None:
+    script = (
+        "import time\n"
+        "def cost(n):\n"
+        "    start = time.ticks_cpu()\n"
+        "    count_down(n)\n"
+        "    return time.ticks_diff(time.ticks_cpu(), start)\n"
+        "cost(1)\n"
+        "print(cost(1), cost(2), cost(100), cost(3_000_000))"
+    )
+    printed = open_target(name).execute(ASSEMBLY[name] + script, {}).stdout
+    first, *others = map(int, printed.split())
+    assert [cost - first for cost in others] == [2, 198, 5_999_998]
+
+
 def test_m0_without_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINGBEAT_CACHE", str(tmp_path))
-    with pytest.raises(BuildError, match="make setup"):
+    with pytest.raises(BuildError, match="make firmware"):
         QemuTarget("m0")
 
 
-def test_m0_without_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", BOARDS)
+def test_board_without_qemu(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(TargetError, match="apt install qemu-system-arm"):
-        QemuTarget("m0")
+    with pytest.raises(TargetError, match="apt install qemu-system-"):
+        QemuTarget(name)
 
 
 def test_report_without_an_exception() -> None:

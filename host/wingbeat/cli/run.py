@@ -19,6 +19,7 @@ from wingbeat.cli.output import Progress, emit, facts, say
 from wingbeat.errors import UsageError
 from wingbeat.files import write_atomic
 from wingbeat.program import Decision
+from wingbeat.targets import TARGETS, open_target
 
 
 def run(
@@ -33,8 +34,7 @@ def run(
         str,
         typer.Option(
             "--on",
-            help="unix: MicroPython on this computer. rp2040: a Raspberry Pi Pico's firmware,"
-            " emulated. m0: on an emulated Cortex-M0.",
+            help=f"{', '.join(TARGETS)}: unix is this computer, the others are emulated.",
             autocompletion=complete_target,
         ),
     ],
@@ -46,7 +46,6 @@ def run(
 ) -> None:
     """Run rows of input through the real module, and compare with the NumPy reference."""
     from wingbeat.runner import run_module
-    from wingbeat.targets import open_target
 
     output_file(rows_out, (".npy",))
     loaded = load_file(file)

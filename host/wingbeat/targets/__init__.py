@@ -1,7 +1,8 @@
 """Machines that run MicroPython scripts: by name, all used in the same way.
 
-``unix`` is MicroPython on this computer; ``rp2040`` is a Raspberry Pi Pico's own firmware on an
-emulated RP2040; ``m0`` is MicroPython on an emulated Cortex-M0.
+``unix`` is MicroPython on this computer. ``rp2040`` is a Raspberry Pi Pico's own firmware on an
+emulated RP2040. The others are boards that QEMU emulates, one for each row of
+``ports/qemu/boards.toml``. All emulated ones need Wingbeat's source tree.
 
 >>> with open_target("unix") as target:
 ...     print(target.execute("print(open('a.txt').read())", {"a.txt": b"hello"}).stdout)
@@ -12,17 +13,15 @@ hello
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from wingbeat.errors import DeviceError, UsageError
+from wingbeat.targets.boards import read_boards
 
 __all__ = ["TARGETS", "Clock", "Execution", "Target", "check_names", "device_error", "open_target"]
-
-TARGETS = ("unix", "rp2040", "m0")
-"""Names that :func:`open_target` takes."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:: (?P<message>.*)|:?)", re.DOTALL)
@@ -121,6 +120,33 @@ class Target(Protocol):
     ) -> None: ...
 
 
+def _unix(_: str) -> Target:
+    from wingbeat.targets.unix import UnixTarget
+
+    return UnixTarget()
+
+
+def _rp2040(name: str) -> Target:
+    from wingbeat.targets.rp2040 import Rp2040Target
+
+    return Rp2040Target()
+
+
+def _qemu(name: str) -> Target:
+    from wingbeat.targets.qemu import QemuTarget
+
+    return QemuTarget(name)
+
+
+_EMULATED = read_boards()
+_OPENERS: dict[str, Callable[[str], Target]] = {"unix": _unix}
+if _EMULATED:
+    _OPENERS |= {"rp2040": _rp2040, **dict.fromkeys(_EMULATED, _qemu)}
+
+TARGETS = tuple(_OPENERS)
+"""Names that :func:`open_target` takes. Without the source tree: ``unix`` alone."""
+
+
 def open_target(name: str) -> Target:
     """Return the target of that name; use it in a ``with`` statement.
 
@@ -131,19 +157,10 @@ def open_target(name: str) -> Target:
     BuildError, TargetError
         What it needs is not installed or not built.
     """
-    if name == "unix":
-        from wingbeat.targets.unix import UnixTarget
-
-        return UnixTarget()
-    if name == "rp2040":
-        from wingbeat.targets.rp2040 import Rp2040Target
-
-        return Rp2040Target()
-    if name in TARGETS:
-        from wingbeat.targets.qemu import QemuTarget
-
-        return QemuTarget(name)
-    raise UsageError(f"there is no target {name!r}: choose one of {', '.join(TARGETS)}")
+    if name not in _OPENERS:
+        hint = "" if _EMULATED else "; emulated boards need Wingbeat's source tree"
+        raise UsageError(f"there is no target {name!r}: choose one of {', '.join(TARGETS)}{hint}")
+    return _OPENERS[name](name)
 
 
 def check_names(files: Mapping[str, bytes]) -> None:

@@ -14,27 +14,20 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wingbeat.errors import BuildError, DeviceError, TargetError, UsageError
+from wingbeat.errors import BuildError, DeviceError, TargetError
 from wingbeat.romfs import romfs_image
 from wingbeat.targets import Clock, Execution, check_names, device_error
+from wingbeat.targets.boards import PORTS, Board, read_board
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-PORTS = Path(__file__).resolve().parents[3] / "ports"
 _MOUNT = """\
 import os, sys, uctypes, vfs
 vfs.mount(vfs.VfsRom(uctypes.bytearray_at({address}, {size})), "/rom")
@@ -60,62 +53,7 @@ def ticks():
 """,
 )
 _LISTENING = re.compile(r"info: QEMU waiting for connection on: disconnected:tcp:([^,\s]+)")
-_FAULT = re.compile(
-    r"\r?\n?wingbeat fault: exception (\d+) pc ([0-9a-f]{8}) lr ([0-9a-f]{8})([^\r\n]*)"
-)
-_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
-
-
-@dataclass(frozen=True)
-class Board:
-    """One row of ``boards.toml``, which explains the fields. Sizes are in bytes."""
-
-    name: str
-    description: str
-    arch: str
-    port_board: str
-    toolchain: str
-    toolchain_packages: list[str]
-    emulator: str
-    emulator_package: str
-    emulator_options: list[str]
-    icount_shift: int
-    heap_size: int
-    rom_address: int
-    rom_size: int
-
-
-def read_boards() -> dict[str, Board]:
-    """Return the emulated boards by name.
-
-    Raises
-    ------
-    BuildError
-        This is not Wingbeat's source tree.
-    """
-    path = PORTS / "qemu" / "boards.toml"
-    if not path.is_file():
-        raise BuildError(
-            "emulated boards need Wingbeat's source tree: clone it and run `make setup` there"
-        )
-    rows = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {name: Board(name=name, **row) for name, row in rows.items()}
-
-
-def read_board(name: str) -> Board:
-    """Return one emulated board.
-
-    Raises
-    ------
-    UsageError
-        There is no board of that name.
-    BuildError
-        This is not Wingbeat's source tree.
-    """
-    boards = read_boards()
-    if name not in boards:
-        raise UsageError(f"there is no emulated board {name!r}: choose one of {', '.join(boards)}")
-    return boards[name]
+_FAULT = re.compile(r"\r?\n?wingbeat fault: ([^\r\n]*)\r?\n")
 
 
 def firmware_path(board: Board) -> Path:
@@ -129,6 +67,7 @@ def firmware_path(board: Board) -> Path:
     for path in [
         PORTS / "micropython.toml",
         PORTS / "qemu" / "firmware.py",
+        *(PORTS / "qemu" / f"{name}.c" for name in board.plugins),
         *sorted(path for path in overlay.rglob("*") if path.is_file()),
     ]:
         data = path.read_bytes()
@@ -137,6 +76,11 @@ def firmware_path(board: Board) -> Path:
     chosen = os.environ.get("WINGBEAT_CACHE")
     cache = Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
     return cache / f"qemu-{board.name}-{digest.hexdigest()[:16]}" / "firmware.elf"
+
+
+def plugin_path(board: Board, name: str) -> Path:
+    """Return where a QEMU plugin of the board is in the cache, next to its firmware."""
+    return firmware_path(board).with_name(f"{name}.so")
 
 
 class QemuTarget:
@@ -172,7 +116,7 @@ class QemuTarget:
         self._firmware = firmware_path(self.board)
         if not self._firmware.is_file():
             raise BuildError(
-                f"{name}: the firmware is not built for this version: run `make setup`"
+                f"{name}: the firmware is not built for this version: run `make firmware`"
             )
 
     clock = CLOCK
@@ -217,6 +161,7 @@ class QemuTarget:
                 return Execution(machine.run(script))
 
     def _command(self) -> list[str]:
+        plugins = [plugin_path(self.board, name) for name in self.board.plugins]
         return [
             self._emulator,
             *self.board.emulator_options,
@@ -226,6 +171,7 @@ class QemuTarget:
             *("-chardev", "socket,id=uart,host=127.0.0.1,port=0,server=on,wait=on"),
             *("-serial", "chardev:uart", "-monitor", "stdio"),
             *("-kernel", str(self._firmware)),
+            *(word for path in plugins for word in ("-plugin", str(path))),
         ]
 
     def __enter__(self) -> QemuTarget:
@@ -353,19 +299,21 @@ class _Machine:
         output = self._output()
         fault = _FAULT.search(output)
         if fault:
-            kind = _EXCEPTIONS.get(int(fault[1]), f"exception {fault[1]}")
-            return TargetError(
-                f"{self._name}: {kind} at pc 0x{fault[2]}, lr 0x{fault[3]},{fault[4]}; "
-                f"printed before it: {output[: fault.start()][-200:]!r}"
-            )
+            return self._fault(fault[1], output[: fault.start()])
         try:
             status: int | None = self._process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             status = None
         if status is None or isinstance(error, TargetError):
             return TargetError(f"{self._name}: {error}")
-        said = self._process.stderr.read().strip() if self._process.stderr else ""
+        said = self._process.stderr.read() if self._process.stderr else ""
+        fault = _FAULT.search(said)
+        if fault:
+            return self._fault(fault[1], output)
         return TargetError(
-            f"{self._name}: QEMU ended with status {status} {said}; "
+            f"{self._name}: QEMU ended with status {status} {said.strip()}; "
             f"printed before it: {output[-200:]!r}"
         )
+
+    def _fault(self, report: str, output: str) -> TargetError:
+        return TargetError(f"{self._name}: {report}; printed before it: {output[-200:]!r}")
