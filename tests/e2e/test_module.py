@@ -27,11 +27,21 @@ from wingbeat.targets import TARGETS, open_target
 
 each_target = pytest.mark.parametrize("target", TARGETS)
 
-#: Of one start: bytes of the arena that all vectors share, of one program, of all files; modules.
-_ARENA = {"unix": 400_000, "m0": 60_000}
-_PROGRAM = {"unix": 200_000, "m0": 2_000_000}
-_FILES = {"unix": 1_500_000, "m0": 5_000_000}
-_MODULES = {"unix": 1000, "m0": 12}
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one start: bytes of the arena that all vectors share, of one program, of all files."""
+
+    arena: int = 60_000
+    program: int = 2_000_000
+    files: int = 5_000_000
+    modules: int = 4
+
+
+_LIMITS = {
+    **dict.fromkeys(TARGETS, Limits()),
+    "unix": Limits(arena=400_000, program=200_000, files=1_500_000, modules=1000),
+}
 
 
 def execute(target: str, script: str, files: dict[str, bytes] | None = None) -> str:
@@ -184,12 +194,13 @@ _RUN_VECTORS = """
 
 @each_target
 def test_all_vectors(target: str) -> None:
-    """Every case gives the reference's bits; on m0 without those larger than its memory."""
-    limit = _ARENA[target] - 4
+    """Every case gives the reference's bits; on boards without those larger than their memory."""
+    limits = _LIMITS[target]
+    limit = limits.arena - 4
     cases = [case for case in _vectors() if _arena_of(case) <= limit]
     batches = {
         f"v{number}": _batch(f"v{number}", batch)
-        for number, batch in enumerate(_batches(cases, limit, _PROGRAM[target]))
+        for number, batch in enumerate(_batches(cases, limit, limits.program))
     }
     assert sum(len(batch.cases) for batch in batches.values()) > 0.99 * len(_vectors())
     files: dict[str, bytes] = {}
@@ -201,7 +212,7 @@ def test_all_vectors(target: str) -> None:
             f"{name}.out": batch.after,
         }
         size = sum(map(len, files.values())) + sum(map(len, more.values()))
-        if size > _FILES[target] or len(names) == _MODULES[target]:
+        if size > limits.files or len(names) == limits.modules:
             _run_batches(target, names, files, batches)
             names, files = [], {}
         names.append(name)
@@ -212,7 +223,7 @@ def test_all_vectors(target: str) -> None:
 def _run_batches(
     target: str, names: list[str], files: dict[str, bytes], batches: dict[str, Batch]
 ) -> None:
-    script = textwrap.dedent(_RUN_VECTORS).format(arena=_ARENA[target], names=names)
+    script = textwrap.dedent(_RUN_VECTORS).format(arena=_LIMITS[target].arena, names=names)
     wrong = json.loads(execute(target, script, files))
     assert [batches[name].case_at(at) for name, at in wrong] == []
 
@@ -606,7 +617,7 @@ def test_every_truncation_is_refused(target: str) -> None:
     whole = Mpy.decode(module.data)
     blob = _blob_of(module)
     sizes = list(range(len(blob)))
-    if target == "m0":
+    if target != "unix":
         # Each import takes memory for good.
         sizes = [*sizes[:: len(sizes) // 12], len(blob) - 1, len(blob) - 4, len(blob) - 20]
     files = {}
@@ -646,7 +657,7 @@ def test_damaged_kernels_are_refused(target: str) -> None:
     ]
     # Each import takes memory for good.
     per_start = 150
-    if target == "m0":
+    if target != "unix":
         per_start = 14
         positions = [*positions[:: len(positions) // 12], positions[-1]]
     script = """
