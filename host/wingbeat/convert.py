@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import FormatError, ModelError, UnsupportedModelError, UsageError
 from .forest.encode import Encoding, Missing, encode_forest
 from .forest.model import Forest
+from .golden import choose
 from .program import Decision, Descriptor, Program, ProgramBuilder
 from .reference import DTYPES, Cast, Leaves, Operator, Probability, Shift
 from .reference.forest import max_features
@@ -125,7 +127,17 @@ def convert(
         program.encode()
     except FormatError as error:
         raise UnsupportedModelError(str(error)) from error
-    return program
+    return program if x is None or features is not None else _with_golden(program, x)
+
+
+def _with_golden(program: Program, x: NDArray[Any]) -> Program:
+    """Keep some rows as golden vectors, if they are inputs of the program as they are."""
+    dtype = program.input.dtype
+    with np.errstate(invalid="ignore", over="ignore"):
+        rows = x.astype(dtype)
+    if dtype.kind != "f" and not np.array_equal(rows, x):
+        return program
+    return replace(program, golden=choose(program, rows.reshape(-1, *program.input.shape)))
 
 
 def _refuse_bad_arguments(forest: Forest, missing: str, output_scale: float | None) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import FormatError, UsageError
 from .files import write_atomic
+from .golden import Golden
 from .plan import Lifetime, plan_arena
 from .reference import DTYPES, Operator, decode_operator
 
@@ -38,7 +39,7 @@ _HEADER = struct.Struct("<4sHBxII6H")
 _DESCRIPTOR = struct.Struct("<4Ifi")
 _TENSOR = struct.Struct("<IIc3x")
 _CALL = struct.Struct("<HBBII4H")
-_MEMBER_PROGRAM, _MEMBER_META = "program.bin", "meta.json"
+_MEMBER_PROGRAM, _MEMBER_META, _MEMBER_GOLDEN = "program.bin", "meta.json", "golden.npz"
 
 
 class Decision(IntEnum):
@@ -139,6 +140,8 @@ class Program:
         Names of the classes; empty for regression.
     meta : mapping
         Whatever else is worth keeping (source, training, accuracy); JSON values only.
+    golden : Golden, optional
+        Inputs with the outputs that a board has to repeat.
     """
 
     name: str
@@ -152,6 +155,7 @@ class Program:
     arena: int
     labels: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    golden: Golden | None = field(default=None, compare=False, repr=False)
 
     # ---- Bytes
 
@@ -253,14 +257,17 @@ class Program:
     # ---- Files
 
     def save(self, path: Path | str) -> None:
-        """Write a `.wbp` file: the program, its name, labels and meta."""
+        """Write a `.wbp` file: the program, its name, labels, meta and golden vectors."""
         meta = {"name": self.name, "labels": list(self.labels), "meta": dict(self.meta)}
+        members = [
+            (_MEMBER_PROGRAM, self.encode()),
+            (_MEMBER_META, (json.dumps(meta, indent=1, sort_keys=True) + "\n").encode()),
+        ]
+        if self.golden is not None:
+            members.append((_MEMBER_GOLDEN, self.golden.encode()))
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
-            for member, data in (
-                (_MEMBER_PROGRAM, self.encode()),
-                (_MEMBER_META, (json.dumps(meta, indent=1, sort_keys=True) + "\n").encode()),
-            ):
+            for member, data in members:
                 # A fixed date: the same program gives the same file.
                 archive.writestr(zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0)), data)
         write_atomic(path, buffer.getvalue())
@@ -281,6 +288,11 @@ class Program:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 program = archive.read(_MEMBER_PROGRAM)
                 described = json.loads(archive.read(_MEMBER_META))
+                golden = (
+                    Golden.decode(archive.read(_MEMBER_GOLDEN))
+                    if _MEMBER_GOLDEN in archive.namelist()
+                    else None
+                )
             name, labels, meta = described["name"], described["labels"], described["meta"]
             if not is_module_name(name):
                 raise ValueError(f"its name is {name!r}")
@@ -294,7 +306,7 @@ class Program:
                 f"{path} is not a Wingbeat program (.wbp), or it is damaged: {error};"
                 " make it again with 'wingbeat train'"
             ) from error
-        return cls.decode(program, name, labels, meta)
+        return replace(cls.decode(program, name, labels, meta), golden=golden)
 
     # ---- Results
 

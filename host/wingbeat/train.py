@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .convert import TYPECODES, convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, ValueReport, evaluate_classes, evaluate_values
+from .golden import choose
 from .program import Program
 from .recordings import Recordings, Table, optional_module, to_int16
 from .reference import WindowStats
@@ -424,7 +425,11 @@ def _train(
         "result": report.to_json(),
         "agreement_with_estimator": agreement,
     }
-    program = replace(program, meta={**program.meta, "training": facts})
+    program = replace(
+        program,
+        meta={**program.meta, "training": facts},
+        golden=choose(program, task.x[test]),
+    )
     return Trained(
         program,
         report,
