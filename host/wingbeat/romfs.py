@@ -1,72 +1,115 @@
-"""ROMFS images: MicroPython's read-only file system, used in place in memory-mapped flash."""
+"""ROMFS images, as MicroPython mounts them at /rom: files in flash that are used in place.
+
+An image is described by pieces: bytes that the computer makes, and names of files whose data goes
+between them. So a board that has the files already can put the image together itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from .errors import UsageError
+from typing import TypeAlias
 
 ALIGNMENT = 16
-"""Bytes: every file's data starts at a multiple of it, counted from the start of the image."""
+"""Bytes: every file's data starts at a multiple of it in the image."""
 
-_MAGIC_SIZE = 3
-_MOST_LENGTH_BYTES = 4
-_RECORD_SIZE = 2  # kind and length of a record with fewer than 128 bytes
+Piece: TypeAlias = "bytes | str"
+
+_MAGIC = b"\xd2\xcd\x31"
+_PADDING, _VERBATIM, _DIRECTORY, _FILE = 1, 2, 4, 5
 
 
-def romfs_image(files: Mapping[str, bytes]) -> bytes:
-    """Pack files so that the data of each is aligned in memory.
+def romfs_pieces(files: Mapping[str, int]) -> tuple[list[Piece], int]:
+    """Describe an image.
 
     Parameters
     ----------
-    files : mapping of str to bytes
-        Contents by plain name.
+    files : mapping of str to int
+        Bytes of each file by its path: ``"a.mpy"``, ``"lib/b.mpy"``.
 
     Returns
     -------
-    bytes
-        An image to be loaded at a multiple of `ALIGNMENT`.
-
-    Raises
-    ------
-    UsageError
-        The files need more than 256 MB.
+    pieces : list of bytes or str
+        What the image is made of, in order; a str stands for the data of that file.
+    size : int
+        Bytes of the image.
     """
-    # The header holds the length of the rest in as few bytes as it needs, and moves the rest.
-    for length_bytes in range(1, _MOST_LENGTH_BYTES + 1):
-        image = _image(files, length_bytes)
-        if image is not None:
-            return image
-    raise UsageError("a ROMFS image of more than 256 MB: no board has that much flash")
+    # The header's size depends on the image's, and the padding on the header's.
+    for head in range(len(_MAGIC) + 1, len(_MAGIC) + 6):
+        pieces, end = _records(_tree(files), head)
+        if end % 2:  # flash is written by two bytes at least
+            pieces.append(_padding(3))
+            end += 3
+        size = _uint(end - head, head - len(_MAGIC))
+        if len(_MAGIC) + len(size) == head:
+            return [_MAGIC + size, *pieces], end
+    raise AssertionError("an image of less than 2**28 bytes has a header of at most 8 bytes")
 
 
-def _image(files: Mapping[str, bytes], length_bytes: int) -> bytes | None:
-    """Pack files behind a header with so many bytes of length; None if they need more."""
-    from mpremote.romfs import VfsRomWriter
-
-    writer = VfsRomWriter()
-    header = _MAGIC_SIZE + length_bytes
-    end = 0
-
-    def pad(size: int) -> int:
-        # A record with no name is skipped by every reader.
-        return int(writer.mkdata(bytes(size))) + size
-
-    for name, data in files.items():
-        payload = _uint_size(len(name)) + len(name) + 1 + _uint_size(len(data)) + len(data)
-        before_data = 1 + _uint_size(payload) + payload - len(data)
-        end = pad(-(header + end + _RECORD_SIZE + before_data) % ALIGNMENT)
-        writer.mkfile(name, data)
-        end += before_data + len(data)
-    if length_bytes > 1 and end < 1 << 7 * (length_bytes - 1):
-        end = pad((1 << 7 * (length_bytes - 1)) - end)
-    if (header + end) % 2:
-        # The writer makes the image even, and would do it in the header.
-        end = pad(1)
-    image: bytes = writer.finalise()
-    return image if len(image) == header + end else None
+def romfs_image(files: Mapping[str, bytes]) -> bytes:
+    """The whole image."""
+    pieces, _ = romfs_pieces({name: len(data) for name, data in files.items()})
+    return b"".join(files[piece] if isinstance(piece, str) else piece for piece in pieces)
 
 
-def _uint_size(value: int) -> int:
-    """Return the bytes of an unsigned integer in ROMFS: 7 bits in each."""
-    return max(1, -(-value.bit_length() // 7))
+_Tree: TypeAlias = "dict[str, _Tree | tuple[str, int]]"
+
+
+def _tree(files: Mapping[str, int]) -> _Tree:
+    root: _Tree = {}
+    for path, size in files.items():
+        *folders, name = path.split("/")
+        at = root
+        for folder in folders:
+            inner = at.setdefault(folder, {})
+            assert isinstance(inner, dict)
+            at = inner
+        at[name] = (path, size)
+    return root
+
+
+def _records(tree: _Tree, position: int) -> tuple[list[Piece], int]:
+    """Records of a folder whose first byte lies at `position`, and where they end."""
+    pieces: list[Piece] = []
+    for name, entry in tree.items():
+        encoded = _uint(len(name)) + name.encode()
+        if isinstance(entry, tuple):
+            path, size = entry
+            head = encoded + _uint(_VERBATIM) + _uint(size)
+            head = _uint(_FILE) + _uint(len(head) + size) + head
+            gap = -(position + len(head)) % ALIGNMENT
+            if gap:
+                padding = _padding(gap)
+                pieces.append(padding)
+                position += len(padding)
+            pieces += [head, path]
+            position += len(head) + size
+            continue
+        inner, end = _folder(entry, encoded, position)
+        pieces += inner
+        position = end
+    return pieces, position
+
+
+def _folder(tree: _Tree, name: bytes, position: int) -> tuple[list[Piece], int]:
+    for width in range(1, 6):
+        start = position + 1 + width + len(name)
+        inner, end = _records(tree, start)
+        size = _uint(end - start + len(name), width)
+        if len(size) == width:
+            return [_uint(_DIRECTORY) + size + name, *inner], end
+    raise AssertionError("a folder has less than 2**35 bytes")
+
+
+def _padding(gap: int) -> bytes:
+    """A record that readers skip, of `gap` bytes, or of one alignment more."""
+    if gap < 2:
+        gap += ALIGNMENT
+    return _uint(_PADDING) + _uint(gap - 2) + bytes(gap - 2)
+
+
+def _uint(value: int, width: int = 1) -> bytes:
+    """Seven bits a byte, in `width` bytes or more."""
+    groups = [value & 0x7F]
+    while (value := value >> 7) or len(groups) < width:
+        groups.append(value & 0x7F | 0x80)
+    return bytes(reversed(groups))
