@@ -9,6 +9,7 @@
     +-- BuildError                kernels or cores are missing, or a compiler failed
     +-- TargetError               a board or an emulator did not do what it was asked to
         +-- DeviceError           the code on the target raised an exception
+        +-- TransportError        the way to a board does not work, or broke
 
 Each message says what was expected, what came, and the remedy.
 """
@@ -61,3 +62,22 @@ class DeviceError(TargetError):
         super().__init__(f"{exception} on the target: {message}")
         self.exception = exception
         self.message = message
+
+
+class TransportError(TargetError):
+    """The way to a board does not work, or broke.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    message : str
+    """
+
+    NOT_FOUND, BUSY, PERMISSION = "not found", "busy", "permission denied"
+    VANISHED, SILENT = "vanished", "no MicroPython"
+    KINDS = (NOT_FOUND, BUSY, PERMISSION, VANISHED, SILENT)
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
