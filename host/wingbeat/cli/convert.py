@@ -11,10 +11,10 @@ import typer
 from rich.text import Text
 
 from wingbeat.assemble import Module
+from wingbeat.boards import board_named
 from wingbeat.cli.files import load_array
 from wingbeat.cli.options import (
     Json,
-    board_named,
     complete_arch,
     complete_board,
     module_name,
@@ -150,7 +150,7 @@ def _arch_of(output: Path, arch: str | None, board: str | None) -> str | None:
         return board_named(board).arch
 
     from wingbeat.blobs import archs
-    from wingbeat.cli.options import boards
+    from wingbeat.boards import boards
 
     raise UsageError(
         f"{output} is made for one kind of board: say which with --board ({', '.join(boards())}) or"

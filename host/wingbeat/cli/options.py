@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import keyword
 import re
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
 from wingbeat.blobs import archs
+from wingbeat.boards import boards
 from wingbeat.errors import BuildError, UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_BOARDS = Path(__file__).parent.parent / "boards.toml"
 
 # A file of such a name would hide a module of MicroPython, or be hidden by it.
 _TAKEN = """
@@ -28,39 +20,6 @@ framebuf gc hashlib heapq io json machine math micropython mip neopixel network 
 platform random re requests rp2 select socket ssl struct sys time tls uctypes vfs websocket zlib
 boot main
 """
-
-
-@dataclass(frozen=True)
-class Board:
-    """A board that `--board` names."""
-
-    name: str
-    description: str
-    arch: str
-
-
-def boards() -> dict[str, Board]:
-    """All boards by name."""
-    rows = tomllib.loads(_BOARDS.read_text(encoding="utf-8"))
-    return {name: Board(name=name, **row) for name, row in rows.items()}
-
-
-def board_named(name: str) -> Board:
-    """One board.
-
-    Raises
-    ------
-    UsageError
-        There is none of that name.
-    """
-    known = boards()
-    if name not in known:
-        listed = ", ".join(f"{board.name} ({board.arch})" for board in known.values())
-        raise UsageError(
-            f"no board {name!r}: choose one of {listed}, or give its architecture with --arch"
-            f" ({', '.join(archs())})"
-        )
-    return known[name]
 
 
 def complete_arch(incomplete: str) -> list[str]:
@@ -89,6 +48,37 @@ def complete_target(incomplete: str) -> list[str]:
 
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")
+]
+
+
+def complete_port(incomplete: str) -> list[tuple[str, str]]:
+    """Serial ports with a USB device, each with what it says of itself."""
+    from wingbeat.transport import list_ports
+
+    return [
+        (port.device, port.description)
+        for port in list_ports()
+        if port.device.startswith(incomplete)
+    ]
+
+
+PortOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--port",
+        "-p",
+        help="The board's serial port; by default the only one that there is.",
+        envvar="WINGBEAT_PORT",
+        autocompletion=complete_port,
+    ),
+]
+
+ViaOption: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="Program that talks to the board: mpremote or rshell.",
+        autocompletion=lambda: ["mpremote", "rshell"],
+    ),
 ]
 
 

@@ -266,9 +266,14 @@ class ForestWalk:
 
     def mean_visits(self, x: NDArray[Any]) -> float:
         """Decision nodes that a row visits in all trees, mean over the rows of `x`."""
+        return self.mean_work(x).visits
+
+    def mean_work(self, x: NDArray[Any]) -> Work:
+        """What walking a row takes, mean over the rows of `x` [rows, n_features]."""
         keys = self._keys(x)
         trees = self._flat
-        visits = 0
+        classes = self._classes
+        visits = shared = entries = 0
         for root in trees.roots:
             at = np.full(len(x), root, dtype=np.int64)
             active = np.arange(len(x))
@@ -278,7 +283,36 @@ class ForestWalk:
                 right = keys[active, trees.feature[node]] > trees.threshold[node]
                 at[active] = np.where(right, trees.right[node], trees.left[node])
                 active = active[at[active] >= 0]
-        return visits / len(x)
+            reached = classes[~at]
+            shared += int(np.count_nonzero(reached > 1))
+            entries += int(reached[reached > 1].sum())
+        return Work(visits / len(x), shared / len(x), entries / len(x))
+
+    def worst_work(self) -> Work:
+        """No row takes more: the deepest path of each tree, and its widest leaf."""
+        trees = self._flat
+        classes = self._classes
+        visits = shared = entries = 0
+        for root in trees.roots:
+            deepest, widest = 0, 1
+            stack = [(root, 1)]
+            while stack:
+                node, depth = stack.pop()
+                deepest = max(deepest, depth)
+                for child in (int(trees.left[node]), int(trees.right[node])):
+                    if child >= 0:
+                        stack.append((child, depth + 1))
+                    else:
+                        widest = max(widest, int(classes[~child]))
+            visits += deepest
+            shared += widest > 1
+            entries += widest if widest > 1 else 0
+        return Work(float(visits), float(shared), float(entries))
+
+    @cached_property
+    def _classes(self) -> NDArray[np.int64]:
+        """Classes in each leaf; 1 for a value."""
+        return np.asarray(np.maximum(1, np.count_nonzero(self._flat.leaf, axis=1)))
 
     @cached_property
     def _flat(self) -> _Flat:
@@ -334,6 +368,25 @@ class ForestWalk:
                 votes[second] += self.full_weight - votes.sum()
                 break
         return votes
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a forest does for one row.
+
+    Attributes
+    ----------
+    visits : float
+        Decision nodes visited.
+    shared : float
+        Leaves reached that hold several classes.
+    entries : float
+        Classes in those leaves.
+    """
+
+    visits: float
+    shared: float
+    entries: float
 
 
 @dataclass(frozen=True)

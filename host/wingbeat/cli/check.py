@@ -1,0 +1,88 @@
+"""`wingbeat check`: will a model fit a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from wingbeat.assemble import Module
+from wingbeat.boards import board_named
+from wingbeat.check import Check
+from wingbeat.check import check as check_module
+from wingbeat.cli.files import load_file
+from wingbeat.cli.options import Json, complete_board
+from wingbeat.cli.output import emit, facts, say
+
+
+def check(
+    file: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A program (.wbp) or a module (.mpy).")
+    ],
+    board: Annotated[str, typer.Option(help="The board to fit.", autocompletion=complete_board)],
+    as_json: Json = False,
+) -> None:
+    """Say whether a model fits a board: heap, flash, and time per inference."""
+    target = board_named(board)
+    loaded = load_file(file)
+    module = loaded if isinstance(loaded, Module) else loaded.assemble(target.arch)
+    result = check_module(module, target)
+    document = _document(file, result)
+    emit(as_json, document, Text(f"{file} on {target.description}"), *_shown(result))
+    if not result.fits:
+        say(f"wingbeat: error: {file} does not fit {target.name}: {result.fix}")
+        raise typer.Exit(1)
+
+
+def _document(file: Path, result: Check) -> dict[str, Any]:
+    time = result.time
+    return {
+        "file": str(file),
+        "board": result.board.name,
+        "arch": result.board.arch,
+        "fits": result.fits,
+        "fix": result.fix,
+        "limits": {
+            limit.what: {"need": limit.need, "limit": limit.limit, "fits": limit.fits}
+            for limit in result.limits
+        },
+        "heap_import": result.heap.by_import,
+        "heap_model": result.heap.by_model,
+        "heap_import_romfs": result.heap_romfs.by_import,
+        "romfs": result.board.romfs,
+        "cycles_per_run": None if time is None else round(time.cycles),
+        "us_per_run": result.us,
+        "taken": None if time is None else "estimated",
+        "basis": None if time is None else time.basis,
+        "source": result.board.source,
+    }
+
+
+def _shown(result: Check) -> list[Any]:
+    table = Table("", "needs", "of", "")
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for limit in result.limits:
+        state = f"{100 * limit.need / max(1, limit.limit):.0f} %" if limit.fits else "too much"
+        table.add_row(limit.what, str(limit.need), str(limit.limit), state)
+    rows = {
+        "heap": f"{result.heap.by_import} bytes by import, {result.heap.by_model} by Model()"
+        " (estimated)",
+        "from ROMFS": f"{result.heap_romfs.by_import} bytes by import"
+        + ("" if result.board.romfs else ", with firmware that has a ROMFS partition"),
+        "time": _time(result),
+        "limits": result.board.source,
+    }
+    return [table, facts(rows)]
+
+
+def _time(result: Check) -> str:
+    if result.time is None or result.us is None:
+        return f"not known: no cycles were counted for {result.board.arch}"
+    return (
+        f"{result.us:.0f} µs per run at {result.board.clock / 1e6:.0f} MHz (estimated from emulated"
+        f" cycles; {result.time.basis})"
+    )
