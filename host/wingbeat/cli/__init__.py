@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from wingbeat.cli.check import check
 from wingbeat.cli.convert import convert
+from wingbeat.cli.deploy import deploy
+from wingbeat.cli.doctor import doctor
 from wingbeat.cli.group import Group
 from wingbeat.cli.info import info
+from wingbeat.cli.onboard import list_models, remove
 from wingbeat.cli.run import run
 from wingbeat.cli.train import train
 from wingbeat.version import __version__
@@ -41,8 +45,10 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _command in (train, convert, run, info):
+for _command in (train, convert, run, info, doctor, check, deploy):
     app.command()(_command)
+app.command("list")(list_models)
+app.command()(remove)
 
 
 def main() -> None:

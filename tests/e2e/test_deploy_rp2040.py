@@ -1,0 +1,209 @@
+"""Deploying onto an emulated Raspberry Pi Pico: real firmware, real mpremote, real flash."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import selectors
+import shutil
+import socket
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from typer.testing import CliRunner
+
+from wingbeat import Program, convert
+from wingbeat.cli import app
+from wingbeat.deploy import deploy
+from wingbeat.errors import TransportError
+from wingbeat.golden import vectors_of
+from wingbeat.targets.rp2040 import Pico, new_flash
+from wingbeat.transport import Transport, open_transport
+
+X, Y = load_digits(return_X_y=True)
+MAIN = """\
+import digits
+model = digits.Model()
+print("main:", model.info["hash"], model.labels[model.predict(bytes({row}))])
+"""
+LOOK = """\
+import digits
+model = digits.Model()
+out = bytearray(20)
+model.run(bytes({row}), out)
+print((model.info["hash"], bytes(out)))
+"""
+
+
+def digits(trees: int) -> Program:
+    forest = RandomForestClassifier(trees, max_depth=6, random_state=1).fit(X, Y)
+    return convert(forest, name="digits", dtype="uint8", rows=X)
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Program, Program]:
+    return digits(4), digits(6)
+
+
+@pytest.fixture(scope="module")
+def flash_with_old(
+    tmp_path_factory: pytest.TempPathFactory, models: tuple[Program, Program]
+) -> Path:
+    """A flash chip that has the old model."""
+    flash = tmp_path_factory.mktemp("pico") / "flash.bin"
+    new_flash(flash)
+    with board(flash) as pico, open_transport(pico.url) as transport:
+        deploy(transport, models[0], start=False)
+    return flash
+
+
+@contextmanager
+def board(flash: Path) -> Iterator[Pico]:
+    with Pico(flash) as pico:
+        pico.wait_for_console()
+        yield pico
+
+
+def ok(*args: object) -> dict[str, Any]:
+    result = CliRunner().invoke(app, [*map(str, args), "--json"])
+    assert result.exit_code == 0, result.stderr
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def works(transport: Transport, *candidates: Program) -> Program:
+    row = vectors_of(candidates[0]).inputs[:1]
+    found, out = eval(transport.exec(LOOK.format(row=list(row.tobytes()))))
+    (chosen,) = [each for each in candidates if each.hash == found]
+    assert chosen.run(row).tobytes() == out
+    return chosen
+
+
+def test_the_whole_life_of_a_model(tmp_path: Path, models: tuple[Program, Program]) -> None:
+    old, new = models
+    old_file, new_file, flash = (tmp_path / name for name in ("old.wbp", "new.wbp", "flash.bin"))
+    old.save(old_file)
+    new.save(new_file)
+    new_flash(flash)
+    with board(flash) as pico:
+        (report,) = ok("doctor", "--port", pico.url)["boards"]
+        assert (report["problem"], report["native_code"]) == (None, True)
+        assert (report["arch"], report["emulated"], report["rom_size"]) == ("armv6m", True, 262144)
+
+        checked = ok("check", old_file, "--board", "pico")
+        done = ok("deploy", old_file, "--port", pico.url, "--no-start")
+        assert done["golden"] == {"rows": 16, "real": True, "identical": True}
+        assert (done["taken"], done["replaced"], done["hash"]) == ("emulated", False, old.hash)
+        assert abs(checked["us_per_run"] / done["us_per_run"] - 1) < 0.15
+        assert done["heap_import"] <= checked["heap_import"] <= done["heap_import"] + 700
+        assert done["heap_model"] <= checked["heap_model"] <= done["heap_model"] + 32
+
+        row = X[0].astype(np.uint8)
+        with open_transport(pico.url) as transport:
+            transport.put_file("main.py", MAIN.format(row=row.tolist()).encode())
+        (model,) = ok("list", "--port", pico.url)["models"]
+        assert (model["path"], model["hash"], model["used"]) == ("digits.mpy", old.hash, True)
+        assert ok("deploy", new_file, "--port", pico.url, "--no-start")["replaced"]
+        expected = f"main: {new.hash} {new.labels[int(new.predict(row[None])[0])]}"
+        with open_transport(pico.url) as transport:
+            assert started(transport).count(expected) == 1
+
+        in_rom = ok("deploy", new_file, "--port", pico.url, "--romfs", "--no-start")
+        assert in_rom["path"] == "/rom/digits.mpy"
+        assert in_rom["heap_saved"] > len(new.encode())
+        with open_transport(pico.url) as transport:
+            assert expected in started(transport)
+        assert ok("remove", "digits", "--port", pico.url)["removed"] == ["/rom/digits.mpy"]
+        assert ok("list", "--port", pico.url)["models"] == []
+        assert pico.fault is None
+
+
+def started(transport: Any) -> str:
+    """What the board prints after a soft reset, up to its prompt."""
+    transport.start()
+    printed: bytes = transport._board.read_until(1, b">>> ", timeout=10)
+    return printed.decode()
+
+
+# Flash operations of a deploy of the new model: a handful here, all over in `make soak`.
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 0.97])
+def test_power_cuts(
+    tmp_path: Path, flash_with_old: Path, models: tuple[Program, Program], share: float
+) -> None:
+    old, new = models
+    flash = tmp_path / "flash.bin"
+    shutil.copyfile(flash_with_old, flash)
+    with board(flash) as pico, open_transport(pico.url) as transport:
+        before = pico.status().operations
+        deploy(transport, new, start=False)
+        operations = pico.status().operations - before
+    shutil.copyfile(flash_with_old, flash)
+    with board(flash) as pico:
+        transport = open_transport(pico.url)
+        pico.cut_after(int(share * operations), 0.5)
+        with pytest.raises(TransportError) as caught:
+            deploy(transport, new, start=False)
+        assert caught.value.kind == TransportError.VANISHED
+        transport.close()
+        pico.wait_for_end()
+    with board(flash) as pico, open_transport(pico.url) as transport:
+        works(transport, old, new)
+        transport.soft_reset()
+        deploy(transport, new, start=False)
+        assert works(transport, old, new) is new
+        assert "wingbeat-" not in transport.exec("import os\nprint(os.listdir())")
+
+
+@contextmanager
+def terminal(url: str) -> Iterator[str]:
+    """The board's serial port as a terminal: rshell opens no sockets."""
+    host, port = url.removeprefix("socket://").split(":")
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    connection = socket.create_connection((host, int(port)))
+    ends = {connection.fileno(): master, master: connection.fileno()}
+
+    def relay() -> None:
+        with selectors.DefaultSelector() as selector:
+            for end in ends:
+                selector.register(end, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    try:
+                        data = os.read(key.fd, 4096)
+                        if not data:
+                            return
+                        os.write(ends[key.fd], data)
+                    except OSError:
+                        return
+
+    threading.Thread(target=relay, daemon=True).start()
+    try:
+        yield os.ttyname(slave)
+    finally:
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        os.close(slave)
+        os.close(master)
+
+
+def test_rshell(tmp_path: Path, models: tuple[Program, Program]) -> None:
+    old, _ = models
+    flash = tmp_path / "flash.bin"
+    new_flash(flash)
+    with board(flash) as pico:
+        with terminal(pico.url) as port, open_transport(port, "rshell") as transport:
+            assert deploy(transport, old).proof.rows == 16
+        with open_transport(pico.url) as transport:
+            works(transport, old)
+            files = eval(transport.exec("import os\nprint(os.listdir())"))
+            assert set(files) - {"rom"} == {"digits.mpy"}
