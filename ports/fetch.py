@@ -16,8 +16,8 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,6 +48,8 @@ class Pin:
     ----------
     package, version : str
         Debian package and its version: a source package, or a binary one where `file` is a .deb.
+        A version without Debian's revision stands for the one that the suite has: security
+        updates change it, not the upstream tarball.
     suite, component : str
         Where Debian publishes it.
     file : str
@@ -56,6 +58,8 @@ class Pin:
         Its SHA-256, in hexadecimal.
     marker : str
         A file that it holds, as a path in the folder that is to be kept.
+    only : list of str
+        Patterns of paths in that folder: only these files are unpacked. Everything by default.
     """
 
     package: str
@@ -65,6 +69,7 @@ class Pin:
     file: str
     sha256: str
     marker: str
+    only: list[str] = field(default_factory=list)
 
     @property
     def binary(self) -> bool:
@@ -72,9 +77,14 @@ class Pin:
         return self.file.endswith(".deb")
 
     @property
+    def apt_name(self) -> str:
+        """What apt is asked for."""
+        return f"{self.package}={self.version}" if "-" in self.version else self.package
+
+    @property
     def upstream_version(self) -> str:
         """The version without Debian's revision, such as ``1.25.0``."""
-        return self.version.rsplit("-", 1)[0].split("+", 1)[0]
+        return self.version.split(":", 1)[-1].rsplit("-", 1)[0].split("+", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,10 @@ def cache_folder() -> Path:
 
 def source_folder(pin: Pin) -> Path:
     """Return where the unpacked package is, or will be."""
-    return cache_folder() / f"{pin.package}-{pin.upstream_version}"
+    name = f"{pin.package}-{pin.upstream_version}"
+    if pin.only:
+        name += f"-{hashlib.sha256(repr(pin.only).encode()).hexdigest()[:8]}"
+    return cache_folder() / name
 
 
 def _stanzas(text: str) -> Iterator[dict[str, str]]:
@@ -220,7 +233,7 @@ def _download_from(archive: Archive, pin: Pin, downloads: Path) -> None:
         incoming.mkdir()
         _apt(["update"], state, incoming)
         order = ["download"] if pin.binary else ["source", "--download-only", "--tar-only"]
-        _apt([*order, f"{pin.package}={pin.version}"], state, incoming)
+        _apt([*order, pin.apt_name], state, incoming)
         package = incoming / pin.file
         if not package.is_file():
             raise FetchError(f"apt-get {order[0]} brought no {pin.file}")
@@ -266,7 +279,11 @@ def download(pin: Pin) -> Path:
     return package
 
 
-def _unpack(package: Path, folder: Path) -> None:
+def _is_wanted(path: str, pin: Pin) -> bool:
+    return not pin.only or any(PurePosixPath(path).match(pattern) for pattern in pin.only)
+
+
+def _unpack(package: Path, pin: Pin, folder: Path) -> None:
     if package.suffix == ".deb":
         if shutil.which("dpkg-deb") is None:
             raise FetchError(f"dpkg-deb is missing, and unpacks {package.name}: apt install dpkg")
@@ -281,10 +298,11 @@ def _unpack(package: Path, folder: Path) -> None:
             raise FetchError(f"cannot unpack {package.name}: {done.stderr.strip()}")
         return
     with tarfile.open(package) as archive:
+        members = [member for member in archive if _is_wanted(member.name, pin)]
         if hasattr(tarfile, "data_filter"):
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder, members, filter="data")
         else:
-            archive.extractall(folder)
+            archive.extractall(folder, members)
 
 
 def fetch(pin: Pin) -> Path:
@@ -300,7 +318,7 @@ def fetch(pin: Pin) -> Path:
         return target
     package = download(pin)
     with tempfile.TemporaryDirectory(prefix="unpack-", dir=cache_folder()) as temporary:
-        _unpack(package, Path(temporary))
+        _unpack(package, pin, Path(temporary))
         found = list(Path(temporary).glob(f"**/{pin.marker}"))
         if len(found) != 1:
             raise FetchError(f"{pin.file} has {len(found)} files {pin.marker}, expected one")
