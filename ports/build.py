@@ -11,15 +11,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 from fetch import FetchError, fetch, read_pin
 
@@ -37,6 +41,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 # gcc must not turn loops into calls of memset and strlen: there is no libc.
 COMMON = ["-std=c99", "-ffreestanding", "-fno-common", "-fno-tree-loop-distribute-patterns"]
 BASES = (0, 0x10000)
+XTENSA_SLOT0_OP = 20  # a relocation: the operand of an instruction
 CORE_SOURCES = ("natmod/model.c", "core/check.c", "core/run.c")
 
 
@@ -59,6 +64,20 @@ class Port:
     kernel_flags: list[str]
     target: str
     linker_flags: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """Variables of the tools' processes: the outputs of the port's own scripts."""
+        folder = ROOT / "ports" / self.arch
+        return {
+            name: run([sys.executable, folder / script]).strip()
+            for name, script in self.environment.items()
+        }
+
+    def run(self, command: list[str | Path]) -> str:
+        """Run one of the port's tools."""
+        return run(command, self.variables)
 
 
 @dataclass(frozen=True)
@@ -89,11 +108,12 @@ def kernel_sources() -> list[KernelSource]:
     return [KernelSource(**entry) for entry in listed["kernel"]]
 
 
-def run(command: list[str | Path]) -> str:
+def run(command: list[str | Path], variables: Mapping[str, str] | None = None) -> str:
     """Run a tool; its output is shown only if it fails."""
     words = [str(word) for word in command]
+    environment = {**os.environ, **(variables or {})}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     except FileNotFoundError as error:
         raise BuildFailedError(f"{words[0]} is not installed") from error
     if done.returncode:
@@ -120,7 +140,7 @@ def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
         defines = ["NDEBUG", "NO_QSTR", "MICROPY_ENABLE_DYNRUNTIME", 'MP_CONFIGFILE="config.h"']
         defines.append(f"MICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_{port.float}")
         objects.append(work / f"{source.stem}.o")
-        run(
+        port.run(
             [
                 port.compiler,
                 *COMMON,
@@ -136,6 +156,8 @@ def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
         )
         with objects[-1].open("rb") as file:
             _check_variables(source.name, ELFFile(file))
+    if port.arch == "xtensawin":
+        _check_xtensa(objects)
     linked = work / "linked.mpy"
     run([*mpy_ld, "--qstrs", config, "-o", linked, *objects])
     # mpy_ld writes the path of its output into the file.
@@ -154,10 +176,36 @@ def _check_variables(name: str, elf: Any) -> None:
                 raise BuildFailedError(f"{name}: {symbol.name} is a static variable: drop 'static'")
 
 
+def _check_xtensa(objects: list[Path]) -> None:
+    """Refuse what mpy_ld.py links wrongly on Xtensa, and without a word.
+
+    It leaves direct calls unresolved but those of static functions, and knows pointers to what is
+    static by the section's name and an offset, whichever file they are from.
+    """
+    with_pointers = set()
+    for path in objects:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            symbols = next(s for s in elf.iter_sections() if isinstance(s, SymbolTableSection))
+            for section in elf.iter_sections():
+                if not isinstance(section, RelocationSection):
+                    continue
+                for relocation in section.iter_relocations():
+                    symbol = symbols.get_symbol(relocation["r_info_sym"])
+                    static = symbol["st_info"]["type"] == "STT_SECTION"
+                    if relocation["r_info_type"] == XTENSA_SLOT0_OP and not static:
+                        raise BuildFailedError(f"{path.name}: a direct call of {symbol.name}")
+                    if section.name == ".rela.literal" and static:
+                        with_pointers.add(path.name)
+    if len(with_pointers) > 1:
+        names = ", ".join(sorted(with_pointers))
+        raise BuildFailedError(f"{names}: pointers to static functions or data in more than one")
+
+
 def build_kernel(port: Port, kernel: KernelSource, work: Path, out: Path) -> int:
     """Compile one kernel into a blob; the offset of its entry point."""
     compiled = work / f"{kernel.name}.o"
-    run(
+    port.run(
         [
             port.compiler,
             *COMMON,
@@ -182,10 +230,10 @@ def _link(port: Port, compiled: Path, work: Path, base: int) -> tuple[bytes, int
     elf, blob = work / f"{compiled.stem}.elf", work / f"{compiled.stem}.bin"
     script = ROOT / "ports" / "kernel.ld"
     options = [*port.linker_flags, f"-Ttext={base:#x}", "-e", "wb_kernel"]
-    run([port.linker, "-T", script, *options, compiled, "-o", elf])
+    port.run([port.linker, "-T", script, *options, compiled, "-o", elf])
     with elf.open("rb") as file:
         entry = _check_elf(compiled.stem, ELFFile(file)) - base
-    run([port.objcopy, "-O", "binary", "-j", ".text", elf, blob])
+    port.run([port.objcopy, "-O", "binary", "-j", ".text", elf, blob])
     return blob.read_bytes(), entry
 
 
@@ -236,6 +284,7 @@ def stamp(port: Port, micropython: Path) -> str:
         digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     if shutil.which(port.compiler):
         digest.update(run([port.compiler, "--version"]).encode())
+        digest.update(repr(port.variables).encode())
     return digest.hexdigest()
 
 

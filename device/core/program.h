@@ -85,8 +85,11 @@ typedef struct {
 
 typedef int32_t (*wb_kernel_t)(const wb_call_t *call);
 
-// Inside of one module: no detour over a global offset table.
+// Inside of one module: no detour over a global offset table. For Xtensa, mpy_ld.py knows no other
+// way to a function that is not static: it leaves direct calls unresolved.
+#if !defined(__XTENSA__)
 #pragma GCC visibility push(hidden)
+#endif
 
 // CRC-32 (the zlib one) of size bytes at data; data 4-byte aligned, size a multiple of 4,
 // read in whole words (instruction RAM of an ESP32 allows nothing else).
@@ -116,7 +119,9 @@ int32_t wb_decide(const uint8_t *program, const uint8_t *arena);
 // log2 of the bytes of one element of a dtype: 0, 1 or 2; larger for an unknown typecode.
 uint32_t wb_item_shift(uint32_t typecode);
 
+#if !defined(__XTENSA__)
 #pragma GCC visibility pop
+#endif
 
 static inline const wb_header_t *wb_header(const uint8_t *program) {
     return (const wb_header_t *)(const void *)program;
