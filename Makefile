@@ -28,6 +28,7 @@ build: setup
 firmware: setup
 	$(PYTHON) ports/qemu/firmware.py
 	$(PYTHON) ports/rp2040/firmware.py
+	$(PYTHON) ports/xtensawin/firmware.py
 
 demo: build
 	$(PYTHON) examples/exercises/demo.py

@@ -21,6 +21,10 @@ riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf 12.2.0
 /usr/lib/picolibc/riscv64-unknown-elf/include/stdint.h picolibc-riscv64-unknown-elf 1.8
 qemu-system-arm qemu-system-arm 7.2
 qemu-system-riscv32 qemu-system-misc 7.2
+xtensa-lx106-elf-gcc gcc-xtensa-lx106 12.2.0
+xtensa-lx106-elf-ld binutils-xtensa-lx106 2.40
+/usr/lib/xtensa-lx106-elf/include/stdint.h picolibc-xtensa-lx106-elf 1.8
+qemu-xtensa qemu-user 7.2
 TOOLS
 
 # Python's venv needs ensurepip, which Debian packs apart.

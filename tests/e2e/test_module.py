@@ -42,6 +42,7 @@ _LIMITS = {
     **dict.fromkeys(TARGETS, Limits()),
     # Its ROMFS has 256 KB.
     "rp2040": Limits(program=150_000, files=200_000, modules=4),
+    "xtensa": Limits(files=3_500_000, modules=12),
     "unix": Limits(arena=400_000, program=200_000, files=1_500_000, modules=1000),
 }
 

@@ -25,6 +25,7 @@ UNALIGNED = {
     "m33": r"UsageFault \(unaligned access\) at pc 0x",
     "rv32": r"unaligned access \(0x\w+\) at pc 0x",
     "rp2040": "fault: unalign",
+    "xtensa": "SIGBUS",
 }
 NOTHING_THERE = {
     "m0": "HardFault at pc 0x",

@@ -1,8 +1,9 @@
 """Machines that run MicroPython scripts: by name, all used in the same way.
 
 ``unix`` is MicroPython on this computer. ``rp2040`` is a Raspberry Pi Pico's own firmware on an
-emulated RP2040. The others are boards that QEMU emulates, one for each row of
-``ports/qemu/boards.toml``. All emulated ones need Wingbeat's source tree.
+emulated RP2040, and ``xtensa`` MicroPython on an emulated processor of an ESP32. The others are
+boards that QEMU emulates, one for each row of ``ports/qemu/boards.toml``. All emulated ones need
+Wingbeat's source tree.
 
 >>> with open_target("unix") as target:
 ...     print(target.execute("print(open('a.txt').read())", {"a.txt": b"hello"}).stdout)
@@ -138,10 +139,16 @@ def _qemu(name: str) -> Target:
     return QemuTarget(name)
 
 
+def _xtensa(_: str) -> Target:
+    from wingbeat.targets.xtensa import XtensaTarget
+
+    return XtensaTarget()
+
+
 _EMULATED = read_boards()
 _OPENERS: dict[str, Callable[[str], Target]] = {"unix": _unix}
 if _EMULATED:
-    _OPENERS |= {"rp2040": _rp2040, **dict.fromkeys(_EMULATED, _qemu)}
+    _OPENERS |= {"rp2040": _rp2040, **dict.fromkeys(_EMULATED, _qemu), "xtensa": _xtensa}
 
 TARGETS = tuple(_OPENERS)
 """Names that :func:`open_target` takes. Without the source tree: ``unix`` alone."""

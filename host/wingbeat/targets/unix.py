@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from wingbeat.errors import DeviceError, TargetError
-from wingbeat.targets import Execution, check_names, device_error
+from wingbeat.errors import TargetError
+from wingbeat.targets import Execution, check_names
+from wingbeat.targets.process import run_process
 
 
 def find_micropython() -> Path:
@@ -66,34 +65,14 @@ class UnixTarget:
         with tempfile.TemporaryDirectory(prefix="wingbeat-") as folder:
             for name, data in files.items():
                 (Path(folder) / name).write_bytes(data)
-            try:
-                done = subprocess.run(
-                    self._command,
-                    input=script.encode(),
-                    capture_output=True,
-                    cwd=folder,
-                    env={**os.environ, "MICROPYPATH": f"{folder}:.frozen"},
-                    timeout=timeout,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise TargetError(
-                    f"unix: the script did not end within {timeout:g} s; killed it"
-                ) from None
-            except OSError as error:
-                raise TargetError(f"unix: cannot start {self._command[0]}: {error}") from error
-        stdout = done.stdout.decode(errors="replace")
-        if done.returncode == 0:
-            return Execution(stdout)
-        if done.returncode < 0:
-            raise TargetError(
-                f"unix: MicroPython died with {_signal_name(-done.returncode)}; "
-                f"its last words: {stdout[-200:]!r}"
+            return run_process(
+                self.name,
+                self._command,
+                script,
+                folder=Path(folder),
+                environment={**os.environ, "MICROPYPATH": f"{folder}:.frozen"},
+                timeout=timeout,
             )
-        raised = None
-        if done.returncode == 1:
-            raised = device_error(done.stderr.decode(errors="replace"))
-        raise raised or DeviceError("SystemExit", str(done.returncode))
 
     def __enter__(self) -> UnixTarget:
         return self
@@ -105,10 +84,3 @@ class UnixTarget:
         traceback: TracebackType | None,
     ) -> None:
         pass
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -1,0 +1,125 @@
+"""MicroPython on the processor of an ESP32, which QEMU emulates.
+
+``ports/xtensawin/firmware.py`` builds MicroPython as a Linux program for it, and a plug-in that
+counts its instructions. Both belong to the source tree, not to the installed package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from wingbeat.errors import BuildError, TargetError
+from wingbeat.romfs import romfs_image
+from wingbeat.targets import Execution, check_names
+from wingbeat.targets.process import run_process
+from wingbeat.targets.qemu import CLOCK
+
+FOLDER = Path(__file__).resolve().parents[3] / "ports" / "xtensawin"
+PROGRAM = "micropython.elf"
+PLUGIN = "plugin.so"
+HEAP_SIZE = 160 * 1024
+"""Bytes: about what MicroPython's heap grows to on an ESP32 without external RAM."""
+
+_EMULATOR = "qemu-xtensa"
+_CORE = "dc233c"
+
+
+def firmware_folder() -> Path:
+    """Return where `PROGRAM` and `PLUGIN` are in the cache, or will be once they are built.
+
+    The folder's name has a hash of all that they are made from.
+
+    Raises
+    ------
+    BuildError
+        This is not Wingbeat's source tree.
+    """
+    if not FOLDER.is_dir():
+        raise BuildError(
+            "emulated boards need Wingbeat's source tree: clone it and run `make setup` there"
+        )
+    digest = hashlib.sha256()
+    paths = [path for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    for path in [FOLDER.parent / "micropython.toml", *sorted(paths)]:
+        data = path.read_bytes()
+        digest.update(f"\0{path.relative_to(FOLDER.parent).as_posix()}\0{len(data)}\0".encode())
+        digest.update(data)
+    chosen = os.environ.get("WINGBEAT_CACHE")
+    cache = Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
+    return cache / f"xtensa-{digest.hexdigest()[:16]}"
+
+
+class XtensaTarget:
+    """The emulated processor. Each execution starts a process of its own.
+
+    ``time.ticks_cpu()`` counts executed instructions, the same ones in every run: they are not
+    cycles of a real chip. The clock runs at 4 ns per instruction; sleeping takes no real time.
+    Unaligned access, and access to instruction memory in less than 32 bits, end the program.
+
+    Parameters
+    ----------
+    heap_size : int
+        Bytes of the garbage-collected heap.
+
+    Raises
+    ------
+    TargetError
+        QEMU is not installed.
+    BuildError
+        The firmware is not built.
+    """
+
+    name = "xtensa"
+    arch = "xtensawin"
+    clock = CLOCK
+    room = 4 * 1024 * 1024
+
+    def __init__(self, heap_size: int = HEAP_SIZE) -> None:
+        emulator = shutil.which(_EMULATOR)
+        if emulator is None:
+            raise TargetError(f"{self.name}: {_EMULATOR} is missing: apt install qemu-user")
+        built = firmware_folder()
+        if not built.is_dir():
+            raise BuildError(
+                f"{self.name}: the firmware is not built for this version: run `make setup`"
+            )
+        plugin = f"file={built / PLUGIN}"
+        self._command = [emulator, "-cpu", _CORE, "-plugin", plugin, str(built / PROGRAM)]
+        self._heap_size = heap_size
+
+    def execute(
+        self, script: str, files: Mapping[str, bytes], *, timeout: float = 120.0
+    ) -> Execution:
+        """Run a script: see :meth:`wingbeat.targets.Target.execute`.
+
+        Files are read-only, and their data is aligned in memory as on a board with ROMFS.
+        """
+        check_names(files)
+        with tempfile.TemporaryDirectory(prefix="wingbeat-") as folder:
+            path = Path(folder) / "rom.img"
+            path.write_bytes(romfs_image(files))
+            return run_process(
+                self.name,
+                [*self._command, path.name, str(self._heap_size)],
+                script,
+                folder=Path(folder),
+                environment=os.environ,
+                timeout=timeout,
+            )
+
+    def __enter__(self) -> XtensaTarget:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
