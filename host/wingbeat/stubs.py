@@ -16,7 +16,7 @@ class Model:
     `arena` is working memory: writable, 4-byte aligned, at least {arena} bytes.
     """
 
-    labels: tuple[{labels}]{label_names}
+    labels: tuple[str, ...]{label_names}
     scale: float
     """{scale!r}: the real value of one step of the output."""
     info: dict[str, Any]
@@ -43,7 +43,6 @@ def stub_of(program: Program) -> str:
         input=program.input,
         output=program.output,
         arena=program.arena,
-        labels=", ".join(["str"] * len(labels)) if labels else "()",
         label_names=f'\n    """{", ".join(_plain(label) for label in labels)}"""' if labels else "",
         scale=float(program.output.scale),
         item=_item(program.input),

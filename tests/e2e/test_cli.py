@@ -325,7 +325,7 @@ class TestText:
     def test_version_and_help(self) -> None:
         assert ok("--version") == f"wingbeat {__version__}\n"
         assert "convert" in ok()
-        for name in ("train", "convert", "run", "info"):
+        for name in ("train", "convert", "run", "info", "doctor", "check", "deploy", "remove"):
             assert "--json" in ok(name, "--help")
 
 
@@ -638,7 +638,15 @@ class TestProcess:
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            ("wingbeat ", ["train", "convert", "run", "info"]),
+            (
+                "wingbeat ",
+                [
+                    *("train", "convert", "run", "info"),
+                    *("doctor", "check", "deploy", "list", "remove"),
+                ],
+            ),
+            ("wingbeat check x --board pi", ["pico", "pico-w"]),
+            ("wingbeat deploy x --via ", ["mpremote", "rshell"]),
             ("wingbeat convert x --arch ", list(ARCHS)),
             ("wingbeat convert x --board pi", ["pico", "pico-w"]),
             ("wingbeat run x y z --on ", list(TARGETS)),

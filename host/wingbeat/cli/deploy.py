@@ -61,9 +61,11 @@ def deploy(
 
 
 def _headline(document: dict[str, Any]) -> str:
-    what = "replaced" if document["replaced"] else "put on"
-    where = f"{document['board']}, {document['port']}"
-    return f"{document['name']} {what} {where}: {document['path']}"
+    instead = ", instead of the one before" if document["replaced"] else ""
+    return (
+        f"{document['name']} is on {document['board']} ({document['port']}){instead}:"
+        f" {document['path']}"
+    )
 
 
 def _in_words(done: Deployed, document: dict[str, Any]) -> dict[str, str]:
