@@ -627,11 +627,16 @@ class TestProcess:
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
+            # Whoever runs the tests in the background has it ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        time.sleep(2)
-        assert started.poll() is None
-        started.send_signal(signal.SIGINT)
-        stdout, stderr = started.communicate(timeout=20)
+        try:
+            time.sleep(2)
+            assert started.poll() is None
+            started.send_signal(signal.SIGINT)
+            stdout, stderr = started.communicate(timeout=20)
+        finally:
+            started.kill()
         assert (started.returncode, stdout, stderr) == (130, "", "")
         assert not out.exists()
 
