@@ -13,6 +13,7 @@ from wingbeat.targets import TARGETS, device_error, open_target
 from wingbeat.targets.boards import PORTS, read_board, read_boards
 from wingbeat.targets.qemu import QemuTarget
 from wingbeat.targets.unix import UnixTarget
+from wingbeat.targets.xtensa import XtensaTarget
 
 BOARDS = tuple(read_boards())
 MEMORY_MESSAGE = "memory allocation failed, allocating 10000000 bytes"
@@ -184,7 +185,7 @@ def test_board_has_its_heap(name: str) -> None:
 def test_boards_load_their_own_architecture() -> None:
     archs = {name: board.arch for name, board in read_boards().items()}
     known = {path.parent.name for path in PORTS.glob("*/port.toml")}
-    assert known == {*archs.values(), UnixTarget.arch}
+    assert known == {*archs.values(), UnixTarget.arch, XtensaTarget.arch}
 
 
 @pytest.mark.parametrize("name", BOARDS)
