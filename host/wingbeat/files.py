@@ -1,10 +1,16 @@
-"""Writing files so that an interruption never leaves half of one."""
+"""Writing files so that an interruption never leaves half of one, and where caches lie."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Where emulators and firmware are kept: ``$WINGBEAT_CACHE``, or ``~/.cache/wingbeat``."""
+    chosen = os.environ.get("WINGBEAT_CACHE")
+    return Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:

@@ -10,7 +10,6 @@ mpremote's raw REPL.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from wingbeat.errors import BuildError, DeviceError, TargetError
+from wingbeat.files import cache_folder
 from wingbeat.romfs import romfs_image
 from wingbeat.targets import Clock, Execution, check_names, device_error
 from wingbeat.targets.boards import PORTS, Board, read_board
@@ -73,9 +73,7 @@ def firmware_path(board: Board) -> Path:
         data = path.read_bytes()
         digest.update(f"\0{path.relative_to(PORTS).as_posix()}\0{len(data)}\0".encode())
         digest.update(data)
-    chosen = os.environ.get("WINGBEAT_CACHE")
-    cache = Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
-    return cache / f"qemu-{board.name}-{digest.hexdigest()[:16]}" / "firmware.elf"
+    return cache_folder() / f"qemu-{board.name}-{digest.hexdigest()[:16]}" / "firmware.elf"
 
 
 def plugin_path(board: Board, name: str) -> Path:

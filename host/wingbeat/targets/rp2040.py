@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import queue
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from types import TracebackType
 from typing import Any
 
 from wingbeat.errors import BuildError, DeviceError, TargetError
+from wingbeat.files import cache_folder
 from wingbeat.romfs import romfs_image
 from wingbeat.targets import Clock, Execution, check_names, device_error
 
@@ -78,11 +78,6 @@ def ticks():
 )
 
 
-def _cache() -> Path:
-    chosen = os.environ.get("WINGBEAT_CACHE")
-    return Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
-
-
 def find_tool(name: str) -> str:
     """Path of ``node`` or ``npm``: beside this Python, as requirements-dev.txt has it, or on PATH.
 
@@ -103,7 +98,7 @@ def find_tool(name: str) -> str:
 def emulator_folder() -> Path:
     """Return where npm's rp2040js is in the cache, or will be once it is installed."""
     digest = hashlib.sha256(b"".join((FOLDER / name).read_bytes() for name in LOCK_FILES))
-    return _cache() / f"rp2040js-{digest.hexdigest()[:16]}"
+    return cache_folder() / f"rp2040js-{digest.hexdigest()[:16]}"
 
 
 def firmware_folder() -> Path:
@@ -121,7 +116,7 @@ def firmware_folder() -> Path:
         data = path.read_bytes()
         digest.update(f"\0{path.relative_to(FOLDER.parent).as_posix()}\0{len(data)}\0".encode())
         digest.update(data)
-    return _cache() / f"rp2040-{digest.hexdigest()[:16]}"
+    return cache_folder() / f"rp2040-{digest.hexdigest()[:16]}"
 
 
 def new_flash(path: Path, files: Mapping[str, bytes] | None = None) -> None:

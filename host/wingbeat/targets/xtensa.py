@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from wingbeat.errors import BuildError, TargetError
+from wingbeat.files import cache_folder
 from wingbeat.romfs import romfs_image
 from wingbeat.targets import Execution, check_names
 from wingbeat.targets.process import run_process
@@ -50,9 +51,7 @@ def firmware_folder() -> Path:
         data = path.read_bytes()
         digest.update(f"\0{path.relative_to(FOLDER.parent).as_posix()}\0{len(data)}\0".encode())
         digest.update(data)
-    chosen = os.environ.get("WINGBEAT_CACHE")
-    cache = Path(chosen).resolve() if chosen else Path.home() / ".cache" / "wingbeat"
-    return cache / f"xtensa-{digest.hexdigest()[:16]}"
+    return cache_folder() / f"xtensa-{digest.hexdigest()[:16]}"
 
 
 class XtensaTarget:
