@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vectors.case import Operands
-from wingbeat.reference import Cast, Probability, Shift, WindowStats
-from wingbeat.reference.forest import FEATURES, ForestWalk, Leaves
+from wingbeat.reference import OPCODES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,18 +87,11 @@ def link(
 
 
 def _table() -> str:
-    forests = (
-        ForestWalk(features, leaves, 0, 0, 0, (), (), ())
-        for features in FEATURES
-        for leaves in Leaves
-    )
-    operators: list[Any] = [WindowStats, Probability, Cast, Shift, *forests]
-    opcodes: dict[str, int] = {operator.KERNEL: operator.OPCODE for operator in operators}
-    assert sorted(opcodes) == sorted(kernel_names())
+    assert sorted(OPCODES) == sorted(kernel_names())
     lines = ['#include "drive.h"', "#include <stddef.h>"]
     lines += [f"int32_t kernel_{name}(const wb_call_t *call);" for name in kernel_names()]
     lines.append("const drive_kernel_t drive_kernels[] = {")
-    lines += [f'    {{"{name}", {opcodes[name]}, kernel_{name}}},' for name in kernel_names()]
+    lines += [f'    {{"{name}", {OPCODES[name]}, kernel_{name}}},' for name in kernel_names()]
     return "\n".join([*lines, "    {NULL, 0, NULL},", "};", ""])
 
 

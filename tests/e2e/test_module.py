@@ -86,6 +86,10 @@ class _Given:
     def scratch(self) -> tuple[tuple[str, int], ...]:
         return self.case.operator.scratch
 
+    @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        return self.case.operator.in_place
+
     def encode(self) -> bytes:
         return self.case.params
 

@@ -7,6 +7,7 @@ parameters; `decode_operator` is the way in.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from .window_stats import WindowStats
 
 __all__ = [
     "DTYPES",
+    "OPCODES",
     "OPERATORS",
     "Cast",
     "ForestWalk",
@@ -69,25 +71,35 @@ class Operator(Protocol):
     def scratch(self) -> tuple[tuple[str, int], ...]:
         """Typecode and number of elements of each scratch buffer."""
 
+    @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of an input and an output that may start at the same address."""
+
     def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Outputs [rows, elements] from inputs [rows, elements]."""
 
 
-OPERATORS: dict[int, Callable[[bytes], Operator]] = {
-    WindowStats.OPCODE: WindowStats.decode,
-    Probability.OPCODE: Probability.decode,
-    Cast.OPCODE: Cast.decode,
-    Shift.OPCODE: Shift.decode,
+_CLASSES = (WindowStats, Probability, Cast, Shift)
+_FORESTS = {
+    f"forest_{features}_{leaves.name.lower()}": (
+        FOREST_OPCODE + 4 * number + leaves,
+        partial(ForestWalk.decode, features=features, leaves=leaves),
+    )
+    for number, features in enumerate(FEATURES)
+    for leaves in Leaves
 }
 
+OPCODES: dict[str, int] = {
+    **{each.KERNEL: each.OPCODE for each in _CLASSES},
+    **{kernel: opcode for kernel, (opcode, _) in _FORESTS.items()},
+}
+"""Opcode of every kernel, by its name in device/kernels/kernels.toml."""
 
-def _forest_decoder(features: str, leaves: Leaves) -> Callable[[bytes], Operator]:
-    return lambda params: ForestWalk.decode(params, features, leaves)
-
-
-for _number, _features in enumerate(FEATURES):
-    for _leaves in Leaves:
-        OPERATORS[FOREST_OPCODE + 4 * _number + _leaves] = _forest_decoder(_features, _leaves)
+OPERATORS: dict[int, Callable[[bytes], Operator]] = {
+    **{each.OPCODE: each.decode for each in _CLASSES},
+    **dict(_FORESTS.values()),
+}
+"""What reads the parameters of an opcode."""
 
 
 def decode_operator(opcode: int, params: bytes) -> Operator:

@@ -90,6 +90,11 @@ class Cast:
         """None."""
         return ()
 
+    @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """None."""
+        return ()
+
     def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Cast every row.
 

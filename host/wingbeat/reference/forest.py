@@ -154,6 +154,11 @@ class ForestWalk:
         return ()
 
     @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """None."""
+        return ()
+
+    @property
     def direct_classes(self) -> int:
         """Exits below this number are whole votes for the class of that number."""
         if self.leaves is Leaves.VALUES or self.n_outputs > N_EXITS // 2:

@@ -116,6 +116,11 @@ class Probability:
         """None."""
         return ()
 
+    @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """None."""
+        return ()
+
     def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Compute the probabilities of every row.
 

@@ -97,6 +97,11 @@ class Shift:
         """None."""
         return ()
 
+    @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """None."""
+        return ()
+
     def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Shift every row.
 

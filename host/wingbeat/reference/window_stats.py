@@ -144,6 +144,11 @@ class WindowStats:
         """None is needed."""
         return ()
 
+    @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """None."""
+        return ()
+
     def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Compute rows of flat windows, as a program passes them.
 
