@@ -97,7 +97,7 @@ def test_the_whole_life_of_a_model(tmp_path: Path, models: tuple[Program, Progra
     with board(flash) as pico:
         (report,) = ok("doctor", "--port", pico.url)["boards"]
         assert (report["problem"], report["native_code"]) == (None, True)
-        assert (report["arch"], report["emulated"], report["rom_size"]) == ("armv6m", True, 262144)
+        assert (report["arch"], report["emulated"], report["rom_size"]) == ("armv6m", True, 524288)
 
         checked = ok("check", old_file, "--board", "pico")
         done = ok("deploy", old_file, "--port", pico.url, "--no-start")

@@ -38,8 +38,8 @@ BOOTROM = "bootrom.bin"
 LOCK_FILES = ("package.json", "package-lock.json")
 
 FLASH_SIZE = 2 * 1024 * 1024
-FILESYSTEM_SIZE = 1152 * 1024
-ROMFS_SIZE = 256 * 1024
+FILESYSTEM_SIZE = 896 * 1024
+ROMFS_SIZE = 512 * 1024
 """Bytes, as in the board's ``mpconfigboard.h``."""
 
 ROMFS_START = FLASH_SIZE - FILESYSTEM_SIZE - ROMFS_SIZE
