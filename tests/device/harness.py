@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "device"
 SOURCES = Path(__file__).resolve().parent / "src"
 OK = 0
+NOTHING_SHARED = 255
 GCC = ("gcc", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _WARNINGS = ["-std=c99", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 _TIMEOUT = 300.0
@@ -126,20 +127,43 @@ class Kernels:
 
     def check(self, kernel: str, params: bytes, operands: Operands, n_inputs: int = 1) -> None:
         """Add a call of the check alone."""
-        self._add(kernel, params, operands, n_inputs, run=False)
+        self._add(kernel, params, operands, n_inputs, run=False, shared=(0, NOTHING_SHARED))
 
-    def run(self, kernel: str, params: bytes, operands: Operands, *inputs: bytes) -> None:
-        """Add a call of the check, and of a run if the check accepts."""
-        self._add(kernel, params, operands, len(inputs), run=True)
+    def run(
+        self,
+        kernel: str,
+        params: bytes,
+        operands: Operands,
+        *inputs: bytes,
+        in_place: tuple[int, int] | None = None,
+    ) -> None:
+        """Add a call of the check, and of a run if the check accepts.
+
+        Parameters
+        ----------
+        in_place : tuple of an input's and an output's number, optional
+            The two start at the same address.
+        """
+        shared = (0, NOTHING_SHARED)
+        if in_place is not None:
+            shared = (in_place[0], len(inputs) + in_place[1])
+        self._add(kernel, params, operands, len(inputs), run=True, shared=shared)
         for data, (_, size) in zip(inputs, operands, strict=False):
             assert len(data) == size
             self._sent += data
 
     def _add(
-        self, kernel: str, params: bytes, operands: Operands, n_inputs: int, *, run: bool
+        self,
+        kernel: str,
+        params: bytes,
+        operands: Operands,
+        n_inputs: int,
+        *,
+        run: bool,
+        shared: tuple[int, int],
     ) -> None:
-        numbers = (self._numbers[kernel], run, len(params), n_inputs, len(operands))
-        self._sent += struct.pack("<5I", *numbers) + params
+        numbers = (self._numbers[kernel], run, *shared, len(params), n_inputs, len(operands))
+        self._sent += struct.pack("<7I", *numbers) + params
         for typecode, size in operands:
             self._sent += struct.pack("<II", ord(typecode), size)
         self._asked.append(tuple(size for _, size in operands) if run else ())

@@ -34,6 +34,19 @@ def test_kernels_equal_the_reference(kernels: Kernels, seed: int) -> None:
     _references_read_their_own_parameters(todo)
 
 
+def test_kernels_in_place_equal_the_reference(kernels: Kernels) -> None:
+    todo = [(case, pair) for case in all_cases(3) for pair in case.operator.in_place]
+    for case, pair in todo:
+        inputs = [array.tobytes() for array in case.inputs]
+        operands = operands_of(case.operator)
+        kernels.run(case.operator.KERNEL, case.params, operands, *inputs, in_place=pair)
+    for (case, _), result in zip(todo, kernels.results(), strict=True):
+        assert result.status == OK, case.name
+        first = len(case.inputs)
+        found = result.operands[first : first + len(case.outputs)]
+        assert list(found) == [array.tobytes() for array in case.outputs], case.name
+
+
 def _references_read_their_own_parameters(cases: list[Case]) -> None:
     for kernel, params in {(case.operator.KERNEL, case.params): None for case in cases}:
         opcode = next(case.operator.OPCODE for case in cases if kernel == case.operator.KERNEL)
@@ -51,7 +64,9 @@ def test_checks_refuse_bad_cases(kernels: Kernels) -> None:
 
 def test_checks_accept_what_the_bad_cases_are_made_from(kernels: Kernels) -> None:
     for operator in sound_operators():
-        kernels.check(operator.KERNEL, operator.encode(), operands_of(operator))
+        kernels.check(
+            operator.KERNEL, operator.encode(), operands_of(operator), len(operator.inputs)
+        )
     assert {result.status for result in kernels.results()} == {OK}
 
 
@@ -101,6 +116,10 @@ def _operands_after(operator: Operator, params: bytes) -> tuple[Operands, str]:
         return operands_of(operator), str(error)
 
 
+def _inputs(rng: np.random.Generator, operator: Operator, operands: Operands) -> list[bytes]:
+    return [rng.bytes(size) for _, size in operands[: len(operator.inputs)]]
+
+
 def test_mutated_parameters_are_refused_or_safe(kernels: Kernels) -> None:
     """Where the check accepts, the run must stay in its buffers: the sanitizers watch."""
     rng = np.random.default_rng(5)
@@ -108,10 +127,10 @@ def test_mutated_parameters_are_refused_or_safe(kernels: Kernels) -> None:
         for params in _mutations(rng, operator.encode()):
             operands, _ = _operands_after(operator, params)
             if sum(size for _, size in operands) < _LARGE:
-                kernels.run(operator.KERNEL, params, operands, rng.bytes(operands[0][1]))
+                kernels.run(operator.KERNEL, params, operands, *_inputs(rng, operator, operands))
             # The operands of before: what a check must not take on trust.
             others = operands_of(operator)
-            kernels.run(operator.KERNEL, params, others, rng.bytes(others[0][1]))
+            kernels.run(operator.KERNEL, params, others, *_inputs(rng, operator, others))
     accepted = [result.status == OK for result in kernels.results()]
     assert 1000 < sum(accepted) < len(accepted) - 1000
 
@@ -127,7 +146,7 @@ def test_checks_agree_with_the_references(kernels: Kernels) -> None:
         for params in _mutations(rng, operator.encode()):
             operands, error = _operands_after(operator, params)
             if "bad jump" not in error:
-                kernels.check(operator.KERNEL, params, operands)
+                kernels.check(operator.KERNEL, params, operands, len(operator.inputs))
                 expected.append((operator, params, error))
     for (operator, params, error), result in zip(expected, kernels.results(), strict=True):
         assert (result.status == OK) == (not error), (operator, params.hex(), error)

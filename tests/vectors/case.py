@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wingbeat.program import MAX_OPERANDS
 from wingbeat.reference import DTYPES, Operator
 
 #: Typecode and bytes of each operand.
@@ -81,20 +83,27 @@ def operands_of(operator: Operator) -> Operands:
     )
 
 
-def bad_operands(good: Operands) -> Iterable[tuple[Operands, int]]:
-    """Yield operands that differ from one right input and output, and how many are inputs."""
-    x, out = good
-    for n_inputs in (0, 2, 3):
-        yield good, n_inputs
-    for wrong in ((), (x,), (*good, ("h", 4)), (*good, ("h", 4), ("h", 4)), (out, x)):
-        yield wrong, 1
+def bad_operands(good: Operands, n_inputs: int = 1) -> Iterable[tuple[Operands, int]]:
+    """Yield operands that differ from right ones, and how many are inputs."""
+    for wrong_inputs in range(len(good) + 2):
+        if wrong_inputs != n_inputs:
+            yield good, wrong_inputs
+    yield (), n_inputs
+    for position in range(len(good)):
+        yield (*good[:position], *good[position + 1 :]), n_inputs
+    for more in range(1, MAX_OPERANDS - len(good) + 1):
+        yield (*good, *((("h", 4),) * more)), n_inputs
+    for first, second in combinations(range(len(good)), 2):
+        if good[first] != good[second]:
+            swapped = _with_operand(good, first, good[second])
+            yield _with_operand(swapped, second, good[first]), n_inputs
     for position, (typecode, size) in enumerate(good):
         for other in "bBhHiIf\0":
             if other != typecode:
-                yield _with_operand(good, position, (other, size)), 1
+                yield _with_operand(good, position, (other, size)), n_inputs
         for delta in (-size, -4, -2, -1, 1, 2, 4, 1 << 16, 1 << 31):
             if size + delta >= 0:
-                yield _with_operand(good, position, (typecode, size + delta)), 1
+                yield _with_operand(good, position, (typecode, size + delta)), n_inputs
 
 
 def _with_operand(operands: Operands, position: int, other: tuple[str, int]) -> Operands:

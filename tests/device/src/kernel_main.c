@@ -31,12 +31,35 @@ static void take_operands(wb_call_t *call) {
     }
 }
 
-static void run(wb_call_t *call, wb_kernel_t kernel, uint8_t *buffers[], int32_t status) {
+typedef struct {
+    uint32_t input;
+    uint32_t output; // that lies where the input lies; NOTHING_SHARED if none does
+} shared_t;
+
+#define NOTHING_SHARED 255u
+
+static void allocate(wb_call_t *call, uint32_t i, const shared_t *shared, uint8_t *buffers[]) {
+    wb_operand_t *operand = &call->operand[i];
+    int in_place = shared->output != NOTHING_SHARED;
+    if (in_place && i == shared->output) {
+        operand->data = call->operand[shared->input].data;
+        return;
+    }
+    uint32_t offset = in_place ? 0 : misalignment(call, i);
+    uint32_t size = operand->size;
+    if (in_place && i == shared->input && call->operand[shared->output].size > size) {
+        size = call->operand[shared->output].size;
+    }
+    buffers[i] = malloc(offset + size);
+    operand->data = buffers[i] + offset;
+    memset(operand->data, 0xa5, size);
+}
+
+static void run(
+    wb_call_t *call, wb_kernel_t kernel, const shared_t *shared, uint8_t *buffers[],
+    int32_t status) {
     for (uint32_t i = 0; i < call->n_operands; i++) {
-        uint32_t offset = misalignment(call, i);
-        buffers[i] = malloc(offset + call->operand[i].size);
-        call->operand[i].data = buffers[i] + offset;
-        memset(call->operand[i].data, 0xa5, call->operand[i].size);
+        allocate(call, i, shared, buffers);
         if (i < call->n_inputs) {
             take(call->operand[i].data, call->operand[i].size);
         }
@@ -58,6 +81,9 @@ int main(void) {
         wb_call_t call;
         uint8_t *buffers[WB_MAX_OPERANDS] = {NULL};
         uint32_t with_run = take_number();
+        shared_t shared;
+        shared.input = take_number();
+        shared.output = take_number();
         call.phase = WB_CHECK;
         call.params_size = take_number();
         call.n_inputs = take_number();
@@ -69,7 +95,7 @@ int main(void) {
         int32_t status = kernel(&call);
         fwrite(&status, sizeof(status), 1, stdout);
         if (with_run) {
-            run(&call, kernel, buffers, status);
+            run(&call, kernel, &shared, buffers, status);
         }
         for (uint32_t i = 0; i < WB_MAX_OPERANDS; i++) {
             free(buffers[i]);
