@@ -12,8 +12,16 @@ from device.harness import OK, Kernels, kernel_names
 from vectors import Case, Operands, all_cases, bad_cases, operands_of
 from vectors.forest import small_operator, sound_operators
 from wingbeat.errors import FormatError
-from wingbeat.reference import Cast, Operator, Probability, Shift, WindowStats, decode_operator
+from wingbeat.reference import (
+    Cast,
+    Operator,
+    Probability,
+    Shift,
+    WindowStats,
+    decode_operator,
+)
 from wingbeat.reference.forest import FEATURES, Leaves
+from wingbeat.reference.lookup import Lookup
 from wingbeat.reference.window_stats import STATISTICS
 
 _LARGE = 1 << 20
@@ -84,6 +92,7 @@ def _small_operators() -> Iterator[Operator]:
     yield Shift(6, 3, "i")
     yield Probability(6, 16)
     yield Probability(1, 30)
+    yield Lookup(np.arange(256, dtype=np.uint8), 6)
     for features in FEATURES:
         for leaves in Leaves:
             yield small_operator(features, leaves)

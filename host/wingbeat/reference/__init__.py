@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import FormatError
 from .cast import Cast
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
+from .lookup import Lookup
 from .probability import Probability
 from .shift import Shift
 from .window_stats import WindowStats
@@ -27,6 +28,7 @@ __all__ = [
     "Cast",
     "ForestWalk",
     "Leaves",
+    "Lookup",
     "Operator",
     "Probability",
     "Shift",
@@ -79,7 +81,7 @@ class Operator(Protocol):
         """Outputs [rows, elements] from inputs [rows, elements]."""
 
 
-_CLASSES = (WindowStats, Probability, Cast, Shift)
+_CLASSES = (WindowStats, Probability, Cast, Shift, Lookup)
 _FORESTS = {
     f"forest_{features}_{leaves.name.lower()}": (
         FOREST_OPCODE + 4 * number + leaves,
