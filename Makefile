@@ -15,7 +15,7 @@ READY := $(VENV)/.ready
 
 setup: $(READY)
 
-$(READY): requirements-dev.txt pyproject.toml ports/system.sh
+$(READY): requirements-dev.txt pyproject.toml ports/system.sh ports/tools.txt
 	sh ports/system.sh
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
@@ -26,9 +26,7 @@ build: setup
 	$(PYTHON) ports/build.py
 
 firmware: setup
-	$(PYTHON) ports/qemu/firmware.py
-	$(PYTHON) ports/rp2040/firmware.py
-	$(PYTHON) ports/xtensawin/firmware.py
+	$(PYTHON) ports/firmware.py
 
 demo: build
 	$(PYTHON) examples/exercises/demo.py

@@ -27,7 +27,9 @@ from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 from fetch import FetchError, fetch, read_pin
 
+from wingbeat.errors import BuildError
 from wingbeat.mpy import Mpy
+from wingbeat.targets.firmware import require_tools
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,10 +47,6 @@ XTENSA_SLOT0_OP = 20  # a relocation: the operand of an instruction
 CORE_SOURCES = ("natmod/model.c", "core/check.c", "core/run.c")
 
 
-class BuildFailedError(Exception):
-    """A message for whoever builds."""
-
-
 @dataclass(frozen=True)
 class Port:
     """ports/<arch>/port.toml."""
@@ -57,14 +55,19 @@ class Port:
     compiler: str
     linker: str
     objcopy: str
-    apt: str
     float: str
     flags: list[str]
     core_flags: list[str]
     kernel_flags: list[str]
     target: str
+    headers: str = ""
     linker_flags: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def include(self) -> list[str]:
+        """Options for the C library's headers: nothing of the library itself is used."""
+        return ["-isystem", self.headers] if self.headers else []
 
     @cached_property
     def variables(self) -> dict[str, str]:
@@ -115,9 +118,9 @@ def run(command: list[str | Path], variables: Mapping[str, str] | None = None) -
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     except FileNotFoundError as error:
-        raise BuildFailedError(f"{words[0]} is not installed") from error
+        raise BuildError(f"{words[0]} is not installed") from error
     if done.returncode:
-        raise BuildFailedError(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
+        raise BuildError(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -151,6 +154,7 @@ def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
                 f"-ffile-prefix-map={ROOT}=.",
                 "-U_FORTIFY_SOURCE",
                 *("-I", DEVICE, "-I", work, "-isystem", micropython),
+                *port.include,
                 *("-c", source, "-o", objects[-1]),
             ]
         )
@@ -173,7 +177,7 @@ def _check_variables(name: str, elf: Any) -> None:
         if kind["bind"] == "STB_LOCAL" and kind["type"] == "STT_OBJECT" and isinstance(index, int):
             section = elf.get_section(index).name
             if section.startswith((".bss", ".sbss")):
-                raise BuildFailedError(f"{name}: {symbol.name} is a static variable: drop 'static'")
+                raise BuildError(f"{name}: {symbol.name} is a static variable: drop 'static'")
 
 
 def _check_xtensa(objects: list[Path]) -> None:
@@ -194,12 +198,12 @@ def _check_xtensa(objects: list[Path]) -> None:
                     symbol = symbols.get_symbol(relocation["r_info_sym"])
                     static = symbol["st_info"]["type"] == "STT_SECTION"
                     if relocation["r_info_type"] == XTENSA_SLOT0_OP and not static:
-                        raise BuildFailedError(f"{path.name}: a direct call of {symbol.name}")
+                        raise BuildError(f"{path.name}: a direct call of {symbol.name}")
                     if section.name == ".rela.literal" and static:
                         with_pointers.add(path.name)
     if len(with_pointers) > 1:
         names = ", ".join(sorted(with_pointers))
-        raise BuildFailedError(f"{names}: pointers to static functions or data in more than one")
+        raise BuildError(f"{names}: pointers to static functions or data in more than one")
 
 
 def build_kernel(port: Port, kernel: KernelSource, work: Path, out: Path) -> int:
@@ -215,12 +219,13 @@ def build_kernel(port: Port, kernel: KernelSource, work: Path, out: Path) -> int
             *kernel.flags,
             f"-ffile-prefix-map={ROOT}=.",
             "-nostdlib",
+            *port.include,
             *("-I", DEVICE, "-c", DEVICE / "kernels" / kernel.source, "-o", compiled),
         ]
     )
     blobs = [_link(port, compiled, work, base) for base in BASES]
     if blobs[0] != blobs[1]:
-        raise BuildFailedError(f"{kernel.name}: the code depends on the address it is loaded at")
+        raise BuildError(f"{kernel.name}: the code depends on the address it is loaded at")
     code, entry = blobs[0]
     out.write_bytes(code + bytes(-len(code) % 4))
     return entry
@@ -243,7 +248,7 @@ def _check_elf(name: str, elf: Any) -> int:
         allocated = section["sh_flags"] & 2
         if allocated and section["sh_size"] and section.name != ".text":
             size = section["sh_size"]
-            raise BuildFailedError(f"{name}: {size} bytes of {section.name}: code only")
+            raise BuildError(f"{name}: {size} bytes of {section.name}: code only")
     symbols = next(s for s in elf.iter_sections() if isinstance(s, SymbolTableSection))
     undefined = [
         symbol.name
@@ -251,14 +256,13 @@ def _check_elf(name: str, elf: Any) -> int:
         if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name
     ]
     if undefined:
-        raise BuildFailedError(f"{name}: undefined symbols {', '.join(undefined)}")
+        raise BuildError(f"{name}: undefined symbols {', '.join(undefined)}")
     return int(elf["e_entry"]) & ~1
 
 
 def build_arch(port: Port, micropython: Path) -> dict[str, int]:
     """Build everything for one architecture; the entry point of each kernel."""
-    if shutil.which(port.compiler) is None:
-        raise BuildFailedError(f"{port.compiler} is not installed: apt-get install {port.apt}")
+    require_tools(port.compiler, *([f"{port.headers}/stdint.h"] if port.headers else []))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         made = work / "made"
@@ -309,7 +313,7 @@ def main() -> int:
             index[arch] = build_arch(known[arch], micropython)
             mark.write_text(wanted)
             print(f"{arch}: core and {len(index[arch])} kernels")
-    except (BuildFailedError, FetchError) as failure:
+    except (BuildError, FetchError) as failure:
         print(f"build: {failure}", file=sys.stderr)
         return 1
     index_path.write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")

@@ -5,62 +5,48 @@ The value is for the variable XTENSA_GNU_CONFIG of the assembler's and linker's 
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from fetch import FetchError, cache_folder, fetch, read_pins  # noqa: E402
+from cached_build import LOG, build_into, run_logged, sources  # noqa: E402
+
+from wingbeat.errors import WingbeatError  # noqa: E402
+from wingbeat.targets.firmware import built_folder, require_tools  # noqa: E402
 
 SOURCES = ("dynconfig.c", "dynconfig.py", "qemu/osdep.h", "sources.toml")
 
 
-def plugin_path() -> Path:
-    """Return where the plug-in is in the cache, or will be: the name has a hash of its sources."""
-    digest = hashlib.sha256()
-    for name in SOURCES:
-        digest.update((FOLDER / name).read_bytes())
-    return cache_folder() / f"xtensa-dynconfig-{digest.hexdigest()[:16]}.so"
-
-
 def build() -> Path:
-    """Return the plug-in; build it when it is not there.
+    """Return the plug-in in the cache; build it when it is not there.
 
     Raises
     ------
-    FetchError
+    BuildError
         QEMU's source cannot be had, or gcc is missing or fails.
     """
-    plugin = plugin_path()
-    if plugin.is_file():
-        return plugin
-    (qemu,) = (fetch(pin) for pin in read_pins(FOLDER / "sources.toml"))
-    with tempfile.TemporaryDirectory(prefix="dynconfig-", dir=cache_folder()) as temporary:
-        made = Path(temporary) / "dynconfig.so"
+
+    def make(_: Path, result: Path) -> None:
+        require_tools("gcc")
+        (qemu,) = sources(FOLDER / "sources.toml")
         # -w: the tables were not written for the warnings of this compiler.
         command = ["gcc", "-O1", "-w", "-shared", "-fPIC", "-fvisibility=hidden", "-s"]
         for folder in (FOLDER, qemu, qemu / "target/xtensa", qemu / "include"):
             command += ["-I", str(folder)]
-        command += [str(FOLDER / "dynconfig.c"), "-o", str(made)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError as error:
-            raise FetchError("gcc is missing: apt install gcc") from error
-        if done.returncode != 0:
-            raise FetchError(f"{' '.join(command)}\n{done.stderr}")
-        made.rename(plugin)
-    return plugin
+        command += ["dynconfig.c", "-o", str(result / "dynconfig.so")]
+        run_logged("dynconfig.so", command, FOLDER, result / LOG)
+
+    folder = built_folder("xtensa-dynconfig", (FOLDER / name for name in SOURCES))
+    return build_into(folder, make) / "dynconfig.so"
 
 
 def main() -> int:
     """Print the plug-in's path."""
     try:
         print(build())
-    except (FetchError, OSError) as error:
+    except (WingbeatError, OSError) as error:
         print(f"dynconfig.py: {error}", file=sys.stderr)
         return 1
     return 0

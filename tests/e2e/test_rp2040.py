@@ -191,7 +191,7 @@ def test_power_cut_while_the_board_formats_its_flash(flash: Path) -> None:
 
 def test_without_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINGBEAT_CACHE", str(tmp_path))
-    with pytest.raises(BuildError, match="make setup"):
+    with pytest.raises(BuildError, match="make firmware"):
         open_target("rp2040")
 
 

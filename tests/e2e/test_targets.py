@@ -10,7 +10,8 @@ import pytest
 
 from wingbeat.errors import BuildError, DeviceError, TargetError, UsageError
 from wingbeat.targets import TARGETS, device_error, open_target
-from wingbeat.targets.boards import PORTS, read_board, read_boards
+from wingbeat.targets.boards import read_board, read_boards
+from wingbeat.targets.firmware import PORTS
 from wingbeat.targets.qemu import QemuTarget
 from wingbeat.targets.unix import UnixTarget
 from wingbeat.targets.xtensa import XtensaTarget
@@ -302,7 +303,7 @@ def test_m0_without_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", BOARDS)
 def test_board_without_qemu(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(TargetError, match="apt install qemu-system-"):
+    with pytest.raises(TargetError, match="apt-get install qemu-system-"):
         QemuTarget(name)
 
 

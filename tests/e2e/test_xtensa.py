@@ -244,11 +244,11 @@ def test_heap_size() -> None:
 
 def test_without_firmware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINGBEAT_CACHE", str(tmp_path))
-    with pytest.raises(BuildError, match="make setup"):
+    with pytest.raises(BuildError, match="make firmware"):
         XtensaTarget()
 
 
 def test_without_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(TargetError, match="apt install qemu-user"):
+    with pytest.raises(TargetError, match="apt-get install qemu-user"):
         XtensaTarget()

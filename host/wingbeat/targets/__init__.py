@@ -17,13 +17,23 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from wingbeat.errors import DeviceError, UsageError
 from wingbeat.targets.boards import read_boards
 
-__all__ = ["TARGETS", "Clock", "Execution", "Target", "check_names", "device_error", "open_target"]
+__all__ = [
+    "TARGETS",
+    "Clock",
+    "Execution",
+    "Fresh",
+    "Target",
+    "check_names",
+    "device_error",
+    "open_target",
+]
 
+_T = TypeVar("_T")
 _TRACEBACK = "Traceback (most recent call last):"
 _EXCEPTION = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:: (?P<message>.*)|:?)", re.DOTALL)
 
@@ -119,6 +129,21 @@ class Target(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+class Fresh:
+    """Enter and exit of targets that start a machine for each script and end it: nothing to do."""
+
+    def __enter__(self: _T) -> _T:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
 
 
 def _unix(_: str) -> Target:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from wingbeat.errors import BuildError, UsageError
+from wingbeat.targets.firmware import PORTS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-PORTS = Path(__file__).resolve().parents[3] / "ports"
-"""Folder of the source tree; it is not there in an installed package."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +23,7 @@ class Board:
     arch: str
     port_board: str
     toolchain: str
-    toolchain_packages: list[str]
     emulator: str
-    emulator_package: str
     emulator_options: list[str]
     icount_shift: int
     heap_size: int

@@ -9,9 +9,7 @@ mpremote's raw REPL.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -23,10 +21,10 @@ from types import TracebackType
 from typing import Any
 
 from wingbeat.errors import BuildError, DeviceError, TargetError
-from wingbeat.files import cache_folder
 from wingbeat.romfs import romfs_image
-from wingbeat.targets import Clock, Execution, check_names, device_error
-from wingbeat.targets.boards import PORTS, Board, read_board
+from wingbeat.targets import Clock, Execution, Fresh, check_names, device_error
+from wingbeat.targets.boards import Board, read_board
+from wingbeat.targets.firmware import PORTS, built_folder, require_tools
 
 _MOUNT = """\
 import os, sys, uctypes, vfs
@@ -57,23 +55,12 @@ _FAULT = re.compile(r"\r?\n?wingbeat fault: ([^\r\n]*)\r?\n")
 
 
 def firmware_path(board: Board) -> Path:
-    """Return where the board's firmware is in the cache, or will be once it is built.
-
-    The folder's name has a hash of all that the firmware is made from: the pinned MicroPython,
-    the board's row and Wingbeat's files for the port.
-    """
-    overlay = PORTS / "qemu" / "overlay"
-    digest = hashlib.sha256(repr(board).encode())
-    for path in [
-        PORTS / "micropython.toml",
-        PORTS / "qemu" / "firmware.py",
-        *(PORTS / "qemu" / f"{name}.c" for name in board.plugins),
-        *sorted(path for path in overlay.rglob("*") if path.is_file()),
-    ]:
-        data = path.read_bytes()
-        digest.update(f"\0{path.relative_to(PORTS).as_posix()}\0{len(data)}\0".encode())
-        digest.update(data)
-    return cache_folder() / f"qemu-{board.name}-{digest.hexdigest()[:16]}" / "firmware.elf"
+    """Return where the board's firmware is in the cache, or will be once it is built."""
+    folder = PORTS / "qemu"
+    overlay = [path for path in (folder / "overlay").rglob("*") if path.is_file()]
+    plugins = [folder / f"{name}.c" for name in board.plugins]
+    made_from = [folder / "firmware.py", *plugins, *overlay]
+    return built_folder(f"qemu-{board.name}", made_from, more=repr(board)) / "firmware.elf"
 
 
 def plugin_path(board: Board, name: str) -> Path:
@@ -81,7 +68,7 @@ def plugin_path(board: Board, name: str) -> Path:
     return firmware_path(board).with_name(f"{name}.so")
 
 
-class QemuTarget:
+class QemuTarget(Fresh):
     """An emulated board. Each execution boots it afresh and ends it.
 
     ``time.ticks_cpu()`` counts executed instructions, the same ones in every run: they are not
@@ -104,13 +91,7 @@ class QemuTarget:
 
     def __init__(self, name: str) -> None:
         self.board = read_board(name)
-        emulator = shutil.which(self.board.emulator)
-        if emulator is None:
-            raise TargetError(
-                f"{name}: {self.board.emulator} is missing: "
-                f"apt install {self.board.emulator_package}"
-            )
-        self._emulator = emulator
+        require_tools(self.board.emulator, error=TargetError)
         self._firmware = firmware_path(self.board)
         if not self._firmware.is_file():
             raise BuildError(
@@ -161,7 +142,7 @@ class QemuTarget:
     def _command(self) -> list[str]:
         plugins = [plugin_path(self.board, name) for name in self.board.plugins]
         return [
-            self._emulator,
+            self.board.emulator,
             *self.board.emulator_options,
             *("-icount", f"shift={self.board.icount_shift}"),
             *("-nodefaults", "-display", "none"),
@@ -171,17 +152,6 @@ class QemuTarget:
             *("-kernel", str(self._firmware)),
             *(word for path in plugins for word in ("-plugin", str(path))),
         ]
-
-    def __enter__(self) -> QemuTarget:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass
 
 
 class _Machine:

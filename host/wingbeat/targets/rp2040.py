@@ -29,9 +29,10 @@ from typing import Any
 from wingbeat.errors import BuildError, DeviceError, TargetError
 from wingbeat.files import cache_folder
 from wingbeat.romfs import romfs_image
-from wingbeat.targets import Clock, Execution, check_names, device_error
+from wingbeat.targets import Clock, Execution, Fresh, check_names, device_error
+from wingbeat.targets.firmware import PORTS, built_folder
 
-FOLDER = Path(__file__).resolve().parents[3] / "ports" / "rp2040"
+FOLDER = PORTS / "rp2040"
 BOARD = "WINGBEAT_PICO"
 FIRMWARE = "firmware.bin"
 BOOTROM = "bootrom.bin"
@@ -102,21 +103,9 @@ def emulator_folder() -> Path:
 
 
 def firmware_folder() -> Path:
-    """Return where firmware and boot ROM are in the cache, or will be once they are built.
-
-    The folder's name has a hash of all that the firmware is made from.
-    """
-    digest = hashlib.sha256()
-    for path in [
-        FOLDER.parent / "micropython.toml",
-        FOLDER / "sources.toml",
-        FOLDER / "firmware.py",
-        *sorted(path for path in (FOLDER / "boards").rglob("*") if path.is_file()),
-    ]:
-        data = path.read_bytes()
-        digest.update(f"\0{path.relative_to(FOLDER.parent).as_posix()}\0{len(data)}\0".encode())
-        digest.update(data)
-    return cache_folder() / f"rp2040-{digest.hexdigest()[:16]}"
+    """Return where firmware and boot ROM are in the cache, or will be once they are built."""
+    boards = [path for path in (FOLDER / "boards").rglob("*") if path.is_file()]
+    return built_folder("rp2040", [FOLDER / "sources.toml", FOLDER / "firmware.py", *boards])
 
 
 def new_flash(path: Path, files: Mapping[str, bytes] | None = None) -> None:
@@ -140,7 +129,7 @@ def new_flash(path: Path, files: Mapping[str, bytes] | None = None) -> None:
         firmware = (firmware_folder() / FIRMWARE).read_bytes()
     except OSError as error:
         raise BuildError(
-            "rp2040: the firmware is not built for this version: run `make setup`"
+            "rp2040: the firmware is not built for this version: run `make firmware`"
         ) from error
     rom = b"" if files is None else romfs_image(files)
     if len(rom) > ROMFS_SIZE:
@@ -200,7 +189,7 @@ class Pico:
         node = find_tool("node")
         folder, bootrom = emulator_folder(), firmware_folder() / BOOTROM
         if not folder.is_dir() or not bootrom.is_file():
-            raise BuildError("rp2040: firmware or emulator are not there: run `make setup`")
+            raise BuildError("rp2040: firmware or emulator are not there: run `make firmware`")
         self._events: dict[str, Any] = {}
         self._answers: queue.Queue[Status | None] = queue.Queue()
         self._news = threading.Condition()
@@ -373,7 +362,7 @@ class Pico:
         return TargetError(f"rp2040: the emulator {what}{said}")
 
 
-class Rp2040Target:
+class Rp2040Target(Fresh):
     """An emulated Raspberry Pi Pico. Each execution boots a new one and ends it.
 
     Files are in its ROMFS partition: read-only, and their data is aligned.
@@ -395,7 +384,7 @@ class Rp2040Target:
         find_tool("node")
         if not firmware_folder().is_dir() or not emulator_folder().is_dir():
             raise BuildError(
-                "rp2040: firmware or emulator are not there for this version: run `make setup`"
+                "rp2040: firmware or emulator are not there for this version: run `make firmware`"
             )
 
     def execute(
@@ -412,17 +401,6 @@ class Rp2040Target:
             with Pico(flash) as pico, Console(pico, timeout) as console:
                 console.run(_SETUP)
                 return Execution(console.run(script))
-
-    def __enter__(self) -> Rp2040Target:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass
 
 
 class Console:

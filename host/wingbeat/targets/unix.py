@@ -8,10 +8,9 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from wingbeat.errors import TargetError
-from wingbeat.targets import Execution, check_names
+from wingbeat.targets import Execution, Fresh, check_names
 from wingbeat.targets.process import run_process
 
 
@@ -32,7 +31,7 @@ def find_micropython() -> Path:
     return Path(found)
 
 
-class UnixTarget:
+class UnixTarget(Fresh):
     """MicroPython as a process of this computer, in a temporary folder.
 
     Parameters
@@ -73,14 +72,3 @@ class UnixTarget:
                 environment={**os.environ, "MICROPYPATH": f"{folder}:.frozen"},
                 timeout=timeout,
             )
-
-    def __enter__(self) -> UnixTarget:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass

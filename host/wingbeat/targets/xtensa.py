@@ -6,22 +6,19 @@ counts its instructions. Both belong to the source tree, not to the installed pa
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from wingbeat.errors import BuildError, TargetError
-from wingbeat.files import cache_folder
 from wingbeat.romfs import romfs_image
-from wingbeat.targets import Execution, check_names
+from wingbeat.targets import Execution, Fresh, check_names
+from wingbeat.targets.firmware import PORTS, built_folder, require_tools
 from wingbeat.targets.process import run_process
 from wingbeat.targets.qemu import CLOCK
 
-FOLDER = Path(__file__).resolve().parents[3] / "ports" / "xtensawin"
+FOLDER = PORTS / "xtensawin"
 PROGRAM = "micropython.elf"
 PLUGIN = "plugin.so"
 HEAP_SIZE = 160 * 1024
@@ -32,29 +29,12 @@ _CORE = "dc233c"
 
 
 def firmware_folder() -> Path:
-    """Return where `PROGRAM` and `PLUGIN` are in the cache, or will be once they are built.
-
-    The folder's name has a hash of all that they are made from.
-
-    Raises
-    ------
-    BuildError
-        This is not Wingbeat's source tree.
-    """
-    if not FOLDER.is_dir():
-        raise BuildError(
-            "emulated boards need Wingbeat's source tree: clone it and run `make setup` there"
-        )
-    digest = hashlib.sha256()
+    """Return where `PROGRAM` and `PLUGIN` are in the cache, or will be once they are built."""
     paths = [path for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    for path in [FOLDER.parent / "micropython.toml", *sorted(paths)]:
-        data = path.read_bytes()
-        digest.update(f"\0{path.relative_to(FOLDER.parent).as_posix()}\0{len(data)}\0".encode())
-        digest.update(data)
-    return cache_folder() / f"xtensa-{digest.hexdigest()[:16]}"
+    return built_folder("xtensa", paths)
 
 
-class XtensaTarget:
+class XtensaTarget(Fresh):
     """The emulated processor. Each execution starts a process of its own.
 
     ``time.ticks_cpu()`` counts executed instructions, the same ones in every run: they are not
@@ -80,16 +60,14 @@ class XtensaTarget:
     room = 4 * 1024 * 1024
 
     def __init__(self, heap_size: int = HEAP_SIZE) -> None:
-        emulator = shutil.which(_EMULATOR)
-        if emulator is None:
-            raise TargetError(f"{self.name}: {_EMULATOR} is missing: apt install qemu-user")
+        require_tools(_EMULATOR, error=TargetError)
         built = firmware_folder()
         if not built.is_dir():
             raise BuildError(
-                f"{self.name}: the firmware is not built for this version: run `make setup`"
+                f"{self.name}: the firmware is not built for this version: run `make firmware`"
             )
         plugin = f"file={built / PLUGIN}"
-        self._command = [emulator, "-cpu", _CORE, "-plugin", plugin, str(built / PROGRAM)]
+        self._command = [_EMULATOR, "-cpu", _CORE, "-plugin", plugin, str(built / PROGRAM)]
         self._heap_size = heap_size
 
     def execute(
@@ -111,14 +89,3 @@ class XtensaTarget:
                 environment=os.environ,
                 timeout=timeout,
             )
-
-    def __enter__(self) -> XtensaTarget:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass
