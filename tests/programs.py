@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vectors.forest import Shape, random_forest, rows_around, small_operator
+from vectors.signals import small_signal_operators
 from wingbeat.convert import convert
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 from wingbeat.reference import Cast, Operator, Probability, Shift, WindowStats
@@ -71,6 +72,7 @@ def small_programs() -> dict[str, Program]:
     for features in FEATURES:
         for leaves in Leaves:
             operators.append(small_operator(features, leaves))
+    operators += [each for each in small_signal_operators() if len(each.inputs) == 1]
     found = {operator.KERNEL: program_of("small", operator) for operator in operators}
     found["chain"] = small_model()
     return found

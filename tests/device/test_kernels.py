@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from device.harness import OK, Kernels, kernel_names
-from vectors import Case, Operands, all_cases, bad_cases, operands_of
+from vectors import (
+    Case,
+    Operands,
+    all_cases,
+    bad_cases,
+    operands_of,
+)
 from vectors.forest import small_operator, sound_operators
+from vectors.signals import small_signal_operators
 from wingbeat.errors import FormatError
 from wingbeat.reference import (
     Cast,
@@ -71,7 +78,7 @@ def test_checks_refuse_bad_cases(kernels: Kernels) -> None:
 
 
 def test_checks_accept_what_the_bad_cases_are_made_from(kernels: Kernels) -> None:
-    for operator in sound_operators():
+    for operator in (*sound_operators(), *small_signal_operators()):
         kernels.check(
             operator.KERNEL, operator.encode(), operands_of(operator), len(operator.inputs)
         )
@@ -97,6 +104,7 @@ def _small_operators() -> Iterator[Operator]:
         for leaves in Leaves:
             yield small_operator(features, leaves)
     yield from sound_operators()
+    yield from small_signal_operators()
 
 
 def _mutations(rng: np.random.Generator, params: bytes) -> Iterator[bytes]:

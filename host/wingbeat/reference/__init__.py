@@ -19,6 +19,7 @@ from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
 from .probability import Probability
 from .shift import Shift
+from .signals import SIGNALS
 from .window_stats import WindowStats
 
 __all__ = [
@@ -81,7 +82,7 @@ class Operator(Protocol):
         """Outputs [rows, elements] from inputs [rows, elements]."""
 
 
-_CLASSES = (WindowStats, Probability, Cast, Shift, Lookup)
+_CLASSES = (WindowStats, Probability, Cast, Shift, Lookup, *SIGNALS)
 _FORESTS = {
     f"forest_{features}_{leaves.name.lower()}": (
         FOREST_OPCODE + 4 * number + leaves,

@@ -1,0 +1,16 @@
+"""The vectors of all operators on signals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vectors import power_spectrum
+from wingbeat.reference import Operator
+
+MODULES = (power_spectrum,)
+
+
+def small_signal_operators() -> Iterator[Operator]:
+    """Yield operators with few parameters, every kernel of them."""
+    for module in MODULES:
+        yield from module.sound_operators()
