@@ -13,7 +13,6 @@ from rp2040.bare import BareCore, Result
 from wingbeat.reference import DTYPES, Operator
 from wingbeat.reference.power_spectrum import power_spectrum
 
-
 SPECTRUM_CYCLES = 100_000  # of 512 points
 
 
