@@ -183,7 +183,7 @@ def run_rows(model: bytes, *inputs: NDArray[Any]) -> list[list[NDArray[Any]]]:
 def _buffer(builder: flatbuffers.Builder, tensor: Tensor | None) -> int:
     if tensor is None or tensor.data is None:
         return _table(builder, "Buffer")
-    data = np.ascontiguousarray(tensor.data, dtype=tensor.dtype)
+    data = np.asarray(tensor.data, dtype=tensor.dtype, order="C")
     assert data.shape == tuple(tensor.shape), f"constant of {data.shape}, not {tensor.shape}"
     values = data.tobytes()
     builder.StartVector(1, len(values), _ALIGNMENT)

@@ -18,12 +18,13 @@ from .convert import read_model
 from .errors import FormatError, ModelError, UsageError, WingbeatError
 from .forest.emlearn import from_emlearn_csv
 from .forest.model import Forest
+from .net.model import Graph
 from .program import Program
 from .recordings import optional_module
 
 KINDS = (
-    "a Wingbeat program (.wbp), a scikit-learn model saved with skops (.skops) or with pickle or"
-    " joblib (.pkl, .joblib), or the CSV of an emlearn model (.csv)"
+    "a Wingbeat program (.wbp), a net (.tflite), a scikit-learn model saved with skops (.skops) or"
+    " with pickle or joblib (.pkl, .joblib), or the CSV of an emlearn model (.csv)"
 )
 PICKLES = (".pkl", ".pickle", ".joblib")
 
@@ -63,7 +64,7 @@ _EMLEARN_RECORDS = ("f", "c", "lb", "l", "r", "n")
 _SAVE = "skops.io.dump(model, 'model.skops')"
 
 
-def load_source(path: Path | str, *, trust_pickle: bool = False) -> Program | Forest:
+def load_source(path: Path | str, *, trust_pickle: bool = False) -> Program | Forest | Graph:
     """Read a program, or a trained model, from a file.
 
     Parameters
@@ -74,8 +75,9 @@ def load_source(path: Path | str, *, trust_pickle: bool = False) -> Program | Fo
 
     Returns
     -------
-    Program or Forest
-        A `.wbp` gives the program; any other source what `wingbeat.convert` takes.
+    Program, Forest or Graph
+        A `.wbp` gives the program, a `.tflite` the graph of the net; any other source what
+        `wingbeat.convert` takes.
 
     Raises
     ------
@@ -98,6 +100,8 @@ def load_source(path: Path | str, *, trust_pickle: bool = False) -> Program | Fo
     kind = _kind_of(path, data)
     if kind == "program":
         return _read_program(path)
+    if kind == "net":
+        return _read_net(path, data)
     if kind == "emlearn":
         return _read_emlearn(path, data)
     if kind == "pickle" and not trust_pickle:
@@ -120,6 +124,8 @@ def _kind_of(path: Path, data: bytes) -> str:
         raise FormatError(
             f"{path} is an assembled module already: expected what it was made from, {KINDS}"
         )
+    if suffix == ".tflite" or data[4:8] == b"TFL3":
+        return "net"
     if suffix in PICKLES or (data[0] == 0x80 and 2 <= int.from_bytes(data[1:2], "little") <= 5):
         return "pickle"
     if suffix == ".csv" or _first_field(data) in _EMLEARN_RECORDS:
@@ -164,6 +170,15 @@ def _read_program(path: Path) -> Program:
     except FormatError as error:
         if str(path) in str(error):
             raise
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _read_net(path: Path, data: bytes) -> Graph:
+    from .net.tflite import read_tflite
+
+    try:
+        return read_tflite(data)
+    except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
 
 

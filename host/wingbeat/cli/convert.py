@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -23,8 +24,9 @@ from wingbeat.cli.options import (
 )
 from wingbeat.cli.output import Progress, bytes_table, described, emit, facts, in_words, warn
 from wingbeat.convert import TYPECODES
-from wingbeat.errors import DataError, UsageError
+from wingbeat.errors import DataError, FormatError, ModelError, UsageError
 from wingbeat.forest.model import Forest
+from wingbeat.net.model import Graph
 from wingbeat.program import FORMAT_VERSION, Program
 
 
@@ -35,12 +37,20 @@ class Missing(str, Enum):
     FOLLOW = "follow"
 
 
+class Ends(str, Enum):
+    """What a net takes and gives."""
+
+    INT8 = "int8"
+    FLOAT = "float"
+
+
 def convert(
     source: Annotated[
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A program (.wbp), a scikit-learn model (.skops) or emlearn's .csv.",
+            help="A program (.wbp), a scikit-learn model (.skops), emlearn's .csv, or a net"
+            " (.tflite).",
         ),
     ],
     output: Annotated[
@@ -89,6 +99,13 @@ def convert(
         float | None,
         typer.Option(help="Regression: the value of one step of the output, such as 0.01."),
     ] = None,
+    io: Annotated[
+        Ends | None,
+        typer.Option(
+            help="Nets: what goes in and comes out, int8 in the net's own scale or float32."
+            " By default as the file has it."
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="The module's name inside the file; by default that of the file."),
@@ -112,10 +129,24 @@ def convert(
 
     with Progress(f"Converting {source.name}"):
         model = load_source(source, trust_pickle=trust_pickle)
+        given = {
+            "--dtype": dtype is not None,
+            "--rows": rows is not None,
+            "--missing": missing is not Missing.RIGHT,
+            "--output-scale": output_scale is not None,
+        }
         if isinstance(model, Program):
-            _refuse_model_options(source, dtype, rows, missing, output_scale)
+            _refuse_options(
+                {**given, "--io": io is not None},
+                f"{source} is a program, whose numbers are fixed",
+                "convert the model that it was made from",
+            )
             program = _relabelled(model, split_list(labels, "--labels"), called)
+        elif isinstance(model, Graph):
+            _refuse_options(given, f"{source} is a net, whose numbers are fixed", "train it anew")
+            program = _converted_net(model, source, called, labels, io)
         else:
+            _refuse_options({"--io": io is not None}, "--io is for nets", "use --dtype")
             program = _converted(model, source, called, dtype, labels, rows, missing, output_scale)
         module = None if target is None else program.assemble(target)
     if module is None:
@@ -158,25 +189,27 @@ def _arch_of(output: Path, arch: str | None, board: str | None) -> str | None:
     )
 
 
-def _refuse_model_options(
-    source: Path,
-    dtype: str | None,
-    rows: Path | None,
-    missing: Missing,
-    output_scale: float | None,
-) -> None:
-    given = {
-        "--dtype": dtype is not None,
-        "--rows": rows is not None,
-        "--missing": missing is not Missing.RIGHT,
-        "--output-scale": output_scale is not None,
-    }
+def _refuse_options(given: Mapping[str, bool], why: str, instead: str) -> None:
     wrong = [option for option, used in given.items() if used]
     if wrong:
-        raise UsageError(
-            f"{source} is a program, whose numbers are fixed: drop {', '.join(wrong)}, or convert"
-            " the model that it was made from"
+        raise UsageError(f"{why}: drop {', '.join(wrong)}, or {instead}")
+
+
+def _converted_net(
+    net: Graph, source: Path, name: str, labels: str | None, io: Ends | None
+) -> Program:
+    from wingbeat.net.convert import convert_graph
+
+    try:
+        return convert_graph(
+            net,
+            name=name,
+            labels=split_list(labels, "--labels"),
+            io=None if io is None else io.value,
+            meta={"source": source.name},
         )
+    except (FormatError, ModelError) as error:
+        raise type(error)(f"{source}: {error}") from error
 
 
 def _relabelled(program: Program, labels: tuple[str, ...] | None, name: str) -> Program:

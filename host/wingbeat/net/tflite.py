@@ -80,6 +80,21 @@ _OPTIONS: dict[str, dict[int, Field]] = {
 }
 """Fields of the options that are read, by their number in the schema."""
 
+_NEEDED = {
+    kind: count
+    for count, kinds in {
+        1: "RESHAPE SQUEEZE EXPAND_DIMS AVERAGE_POOL_2D MAX_POOL_2D SOFTMAX CONCATENATION RELU"
+        " RELU6 RELU_N1_TO_1 LEAKY_RELU LOGISTIC TANH HARD_SWISH ELU ABS QUANTIZE DEQUANTIZE"
+        " RESIZE_NEAREST_NEIGHBOR",
+        2: "CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED PAD MEAN REDUCE_MAX ADD SUB MUL TRANSPOSE"
+        " ARG_MAX SPLIT",
+        3: "TRANSPOSE_CONV PADV2 SPLIT_V",
+        4: "STRIDED_SLICE",
+    }.items()
+    for kind in kinds.split()
+}
+"""Inputs that an operator cannot do without."""
+
 _QUANTIZATION: dict[int, Field] = {2: _WORDS, 3: Vector(8), 6: _WORD}
 _TENSOR: dict[int, Field] = {
     0: _WORDS,
@@ -226,6 +241,9 @@ class _Reader:
             for operand in _vector(table.InputsAsNumpy())
         )
         outputs = _operands(table.OutputsAsNumpy(), n_tensors)
+        needed = _NEEDED.get(kind, 0)
+        if len(inputs) < needed or None in inputs[:needed]:
+            raise FormatError(f"operator {number}, {kind}, lacks one of {needed} inputs")
         return Node(number, kind, inputs, outputs, _options(number, kind, table))
 
 

@@ -1,0 +1,102 @@
+"""From the graph's operators to those of a program.
+
+Each kind of operator has a rule, a small function that appends steps. Everything that has no rule
+or that a rule refuses is collected, so that a user learns of all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wingbeat.errors import FormatError, UnsupportedModelError, UsageError
+from wingbeat.net.advice import HOW_TO_QUANTIZE, instead_of
+from wingbeat.net.model import Graph, Node
+from wingbeat.net.rule import Lowering, RefusedError, Rule
+from wingbeat.net.rules_of_bytes import RULES as BYTES
+from wingbeat.net.rules_of_layout import RULES as LAYOUT
+from wingbeat.net.simplify import simplify
+
+RULES: Mapping[str, Rule] = {**BYTES, **LAYOUT}
+"""The rule of each kind of operator that can be converted."""
+
+_BORDERS = ("QUANTIZE", "DEQUANTIZE")
+
+
+def lower(graph: Graph) -> Lowering:
+    """The steps that compute a graph.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Operators or options of it have no counterpart, or it does not compute in int8; the
+        message names all of them, each with what to use instead.
+    FormatError
+        Shapes or constants contradict each other.
+    """
+    graph = simplify(graph)
+    lowering = Lowering(graph)
+    problems = []
+    for node in graph.nodes:
+        try:
+            _apply(lowering, node)
+        except RefusedError as refused:
+            problems.append(f"{graph.describe(node)}: {refused}")
+        except UsageError as error:
+            problems.append(f"{graph.describe(node)}: {error}")
+        except FormatError as error:
+            raise FormatError(f"{graph.describe(node)}: {error}") from error
+    numbers = _numbers(graph)
+    if numbers is not None:
+        unknown = [node for node in graph.nodes if node.kind not in RULES]
+        problems = [f"{graph.describe(node)}: {instead_of(node.kind)}" for node in unknown]
+        raise UnsupportedModelError("\n".join([numbers, *_listed(problems)]))
+    if problems:
+        raise UnsupportedModelError("\n".join(_listed(problems)))
+    return lowering
+
+
+def _listed(problems: list[str]) -> list[str]:
+    if not problems:
+        return []
+    count = "1 operator" if len(problems) == 1 else f"{len(problems)} operators"
+    return [f"{count} of the net cannot be converted:", *(f"  {each}" for each in problems)]
+
+
+def _apply(lowering: Lowering, node: Node) -> None:
+    rule = RULES.get(node.kind)
+    if rule is None:
+        raise RefusedError("not supported", instead_of(node.kind))
+    rule(lowering, node)
+
+
+def _numbers(graph: Graph) -> str | None:
+    """What is wrong with a net that does not compute in int8, or None."""
+    working = [node for node in graph.nodes if node.kind not in _BORDERS]
+    results = {graph.tensors[i].dtype for node in working for i in node.outputs}
+    constants = {
+        graph.tensors[i].dtype
+        for node in working
+        for i in node.inputs
+        if i is not None and graph.tensors[i].data is not None
+    }
+    if "int8" in results or not results:
+        return None
+    if "int16" in results:
+        return (
+            "The net has activations of int16 (16x8 quantization); Wingbeat computes in int8:"
+            f" leave EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8 out.\n"
+            f"{HOW_TO_QUANTIZE}"
+        )
+    if "uint8" in results:
+        return (
+            "The net is quantized to uint8, as TensorFlow 1 did; Wingbeat computes in int8: convert"
+            f" it with TensorFlow 2.\n{HOW_TO_QUANTIZE}"
+        )
+    if "float32" not in results:
+        return None
+    if "int8" in constants:
+        return (
+            "The net has weights of int8, but computes in float32 (hybrid, or dynamic range"
+            f" quantization); Wingbeat computes in int8.\n{HOW_TO_QUANTIZE}"
+        )
+    return f"The net computes in float32; Wingbeat computes in int8.\n{HOW_TO_QUANTIZE}"

@@ -1,0 +1,53 @@
+"""Rules of operators that are a function from byte to byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from wingbeat.net.model import Leaky, Node
+from wingbeat.net.rule import Lowering, Rule, expect_size, options_of, quantization_of
+from wingbeat.reference import activations
+from wingbeat.reference.activations import Quantization, Table
+
+
+def _function(table: Callable[[Quantization, Quantization], Table]) -> Rule:
+    def rule(net: Lowering, node: Node) -> None:
+        source, result = net.input(node), net.output(node)
+        expect_size(result, source.n_elements)
+        net.emit_table(node, table(quantization_of(source), quantization_of(result)))
+
+    return rule
+
+
+def _leaky_relu(net: Lowering, node: Node) -> None:
+    source, result = net.input(node), net.output(node)
+    expect_size(result, source.n_elements)
+    alpha = options_of(node, Leaky).alpha
+    table = activations.leaky_relu_table(quantization_of(source), quantization_of(result), alpha)
+    net.emit_table(node, table)
+
+
+def _quantize(net: Lowering, node: Node) -> None:
+    source, result = net.tensors[net.source(node)], net.output(node)
+    expect_size(result, source.n_elements)
+    to = quantization_of(result)
+    if source.dtype == "uint8":
+        table = activations.requantize_uint8_table(source.scale, source.zero_point, to)
+        net.emit_table(node, table, "B")
+    else:
+        source = net.input(node)
+        net.emit_table(node, activations.requantize_table(quantization_of(source), to))
+
+
+RULES: Mapping[str, Rule] = {
+    "QUANTIZE": _quantize,
+    "RELU": _function(activations.relu_table),
+    "RELU6": _function(activations.relu6_table),
+    "RELU_N1_TO_1": _function(activations.relu_n1_to_1_table),
+    "LEAKY_RELU": _leaky_relu,
+    "LOGISTIC": _function(activations.logistic_table),
+    "TANH": _function(activations.tanh_table),
+    "HARD_SWISH": _function(activations.hard_swish_table),
+    "ELU": _function(activations.elu_table),
+    "ABS": _function(activations.abs_table),
+}

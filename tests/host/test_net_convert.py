@@ -1,0 +1,212 @@
+"""From .tflite files to programs: what is refused, how it is told, ends, decisions, free layers."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nets.files import NAMES, mutations, net
+from tflm import Operation, Tensor, model_bytes, run_rows
+from wingbeat.errors import FormatError, UnsupportedModelError, UsageError, WingbeatError
+from wingbeat.net.convert import convert_tflite
+from wingbeat.program import Decision, Program
+
+EVERY_BYTE = np.arange(-128, 128, dtype=np.int8)
+
+
+def int8(*shape: int, scale: float = 0.1, zero_point: int = -3, name: str = "") -> Tensor:
+    return Tensor(shape, scales=scale, zero_points=zero_point, name=name)
+
+
+def chain(*operations: Operation) -> bytes:
+    first, last = operations[0].inputs[0], operations[-1].outputs[0]
+    assert first is not None
+    return model_bytes(operations, [first], [last])
+
+
+def converted(*operations: Operation, **options: Any) -> Program:
+    return convert_tflite(chain(*operations), **options)
+
+
+def assert_as_tflm(program: Program, model: bytes, rows: np.ndarray[Any, Any]) -> None:
+    """Compare with the real interpreter; rows are [rows, *shape with batch]."""
+    expected = np.array([outputs[0] for outputs in run_rows(model, rows)])
+    found = program.run(rows.reshape(len(rows), *program.input.shape))
+    assert np.array_equal(found.reshape(expected.shape), expected)
+
+
+def shape_of(*values: int) -> Tensor:
+    return Tensor((len(values),), "int32", data=values)
+
+
+def test_reshapes_cost_nothing() -> None:
+    x, a, b, c, y = (int8(*s) for s in [(1, 256), (1, 16, 16), (1, 16, 1, 16), (16, 16), (1, 256)])
+    operations = [
+        Operation("RESHAPE", [x, shape_of(1, 16, 16)], [a]),
+        Operation("EXPAND_DIMS", [a, Tensor((), "int32", data=2)], [b]),
+        Operation("SQUEEZE", [b], [c], "SqueezeOptions", {"SqueezeDims": [0, 2]}),
+        Operation("TANH", [c], [t := int8(16, 16, scale=1 / 128, zero_point=0)]),
+        Operation("RESHAPE", [t, shape_of(1, 256)], [y := int8(1, 256, scale=1 / 128)]),
+    ]
+    del y
+    program = converted(*operations)
+    assert [call.operator.KERNEL for call in program.calls] == ["lookup"]
+    assert (program.input.shape, program.output.shape) == ((256,), (256,))
+    assert_as_tflm(program, chain(*operations), EVERY_BYTE[None, None])
+
+
+def test_shapes_that_the_net_computes_are_not_computed() -> None:
+    """Keras writes Flatten so where the batch is not fixed."""
+    x, t = int8(1, 4, 2), int8(1, 4, 2, scale=1 / 128, zero_point=0)
+    sizes, first = Tensor((3,), "int32"), Tensor((), "int32")
+    two, wanted = Tensor((), "int32", data=8), Tensor((2,), "int32")
+    operations = [
+        Operation("TANH", [x], [t]),
+        Operation("SHAPE", [t], [sizes], "ShapeOptions", {"OutType": 2}),
+        Operation(
+            "STRIDED_SLICE",
+            [sizes, shape_of(0), shape_of(1), shape_of(1)],
+            [first],
+            "StridedSliceOptions",
+            {"ShrinkAxisMask": 1},
+        ),
+        Operation("PACK", [first, two], [wanted], "PackOptions", {"ValuesCount": 2}),
+        Operation("RESHAPE", [t, wanted], [int8(1, 8, scale=1 / 128, zero_point=0)]),
+    ]
+    program = converted(*operations)
+    assert [call.operator.KERNEL for call in program.calls] == ["lookup"]
+    assert_as_tflm(program, chain(*operations), EVERY_BYTE.reshape(32, 1, 4, 2))
+
+
+def test_requantization_that_changes_nothing_is_left_out() -> None:
+    x, a, y = int8(1, 8), int8(1, 8), int8(1, 8, scale=0.2, zero_point=5)
+    operations = Operation("QUANTIZE", [x], [a]), Operation("QUANTIZE", [a], [y])
+    program = converted(*operations)
+    assert len(program.calls) == 1
+    assert program.output.scale == pytest.approx(0.2)
+    assert program.output.zero_point == 5
+    assert_as_tflm(program, chain(*operations), EVERY_BYTE.reshape(32, 1, 8))
+
+
+def test_bytes_that_count_from_zero_are_taken() -> None:
+    x = Tensor((1, 256), "uint8", scales=0.1, zero_points=7)
+    quantize = Operation("QUANTIZE", [x], [int8(1, 256, scale=0.15, zero_point=-100)])
+    program = converted(quantize)
+    assert program.input.typecode == "B"
+    assert_as_tflm(program, chain(quantize), EVERY_BYTE.view(np.uint8)[None, None])
+
+
+def test_a_net_that_computes_nothing_is_told_so() -> None:
+    with pytest.raises(UnsupportedModelError, match="its output is its input"):
+        converted(Operation("RESHAPE", [int8(1, 4), shape_of(4)], [int8(4)]))
+
+
+def test_all_that_is_not_supported_is_named_at_once() -> None:
+    x, a, b, c, y = (int8(1, 4, name=n) for n in ("x", "a;more", "b", "c", "y"))
+    operations = [
+        Operation("GELU", [x], [a], "GeluOptions"),
+        Operation("LOGISTIC", [a], [b]),
+        Operation("RESIZE_BILINEAR", [b, shape_of(2, 2)], [c], "ResizeBilinearOptions"),
+        Operation("LOG_SOFTMAX", [c], [y]),
+    ]
+    with pytest.raises(UnsupportedModelError) as caught:
+        converted(*operations)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "4 operators of the net cannot be converted:"
+    assert lines[1].startswith("  operator 0, GELU (a): not supported; use relu")
+    assert lines[2].startswith("  operator 1, LOGISTIC (b): LOGISTIC: expected output zero point")
+    assert lines[3].startswith("  operator 2, RESIZE_BILINEAR (c): not supported; use UpSampl")
+    assert lines[4].startswith("  operator 3, LOG_SOFTMAX (y): not supported; use softmax")
+    assert len(lines) == 5
+
+
+def _dense(dtype: str, weights: str) -> Operation:
+    x, y = Tensor((1, 2), dtype, scales=0.1), Tensor((1, 2), dtype, scales=0.1)
+    w = Tensor((2, 2), weights, scales=0.1, data=np.eye(2))
+    return Operation("FULLY_CONNECTED", [x, w, None], [y], "FullyConnectedOptions", {})
+
+
+@pytest.mark.parametrize(
+    ("activations", "weights", "message"),
+    [
+        ("float32", "float32", "The net computes in float32"),
+        ("float32", "int8", r"weights of int8, but computes in float32 \(hybrid"),
+        ("int16", "int8", "activations of int16"),
+        ("uint8", "uint8", "quantized to uint8, as TensorFlow 1 did"),
+    ],
+)
+def test_other_numbers_than_int8_are_told_how_to_quantize(
+    activations: str, weights: str, message: str
+) -> None:
+    operation = _dense(activations, weights)
+    with pytest.raises(UnsupportedModelError, match=message) as caught:
+        converted(operation)
+    assert "converter.representative_dataset = " in str(caught.value)
+
+
+def test_a_float_net_is_also_told_of_its_recurrent_layers() -> None:
+    x, y = Tensor((1, 2), "float32"), Tensor((1, 2), "float32", name="lstm")
+    with pytest.raises(UnsupportedModelError, match="computes in float32") as caught:
+        converted(Operation("UNIDIRECTIONAL_SEQUENCE_LSTM", [x], [y]))
+    assert "operator 0, UNIDIRECTIONAL_SEQUENCE_LSTM (lstm): recurrent layers" in str(caught.value)
+
+
+def test_several_inputs_and_outputs_are_refused() -> None:
+    x, y, a, b = int8(1, 2, name="x"), int8(1, 2, name="y"), int8(1, 2), int8(1, 2)
+    operations = [Operation("ABS", [x], [a]), Operation("ABS", [y], [b])]
+    with pytest.raises(UnsupportedModelError, match=r"2 inputs \(x, y\): .* and 2 outputs"):
+        convert_tflite(model_bytes(operations, [x, y], [a, b]))
+
+
+def test_shapes_that_contradict_each_other_are_damage() -> None:
+    with pytest.raises(FormatError, match=r"operator 0, ABS .*has 3 elements, expected 2"):
+        converted(Operation("ABS", [int8(1, 2)], [int8(1, 3)]))
+
+
+def test_operators_without_their_inputs_are_damage() -> None:
+    operation = Operation("RELU", [None], [int8(1, 2)])
+    with pytest.raises(FormatError, match="operator 0, RELU, lacks one of 1 inputs"):
+        convert_tflite(model_bytes([operation], [int8(1, 2)], operation.outputs))
+
+
+def _ends_in(kind: str, n: int) -> Operation:
+    scale, zero_point = {"LOGISTIC": (1 / 256, -128)}.get(kind, (0.1, -3))
+    return Operation(kind, [int8(1, n)], [int8(1, n, scale=scale, zero_point=zero_point)])
+
+
+def test_decisions() -> None:
+    one, vector = _ends_in("LOGISTIC", 1), _ends_in("LOGISTIC", 3)
+    assert converted(one).decision is Decision.VALUE
+    assert converted(one, labels=["no", "yes"]).decision is Decision.POSITIVE
+    assert converted(vector).decision is Decision.NONE
+    assert converted(vector, labels=list("abc")).decision is Decision.ARGMAX
+    with pytest.raises(UsageError, match="2 labels, but the net has 3 outputs"):
+        converted(vector, labels=list("ab"))
+
+
+def test_arguments_are_checked() -> None:
+    with pytest.raises(UsageError, match="io='int16': choose one of int8, float"):
+        converted(_ends_in("ABS", 2), io="int16")
+    with pytest.raises(UsageError, match="cannot be imported as a module"):
+        converted(_ends_in("ABS", 2), name="my-net")
+
+
+def test_files_are_named_in_messages(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(b"    TFL3")
+    with pytest.raises(FormatError, match=r"net\.tflite: the \.tflite file is damaged"):
+        convert_tflite(path)
+    path.write_bytes(chain(_ends_in("ABS", 2)))
+    assert convert_tflite(path).name == "net"
+    assert convert_tflite(path).meta == {"source": "net.tflite"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mutations_are_converted_or_refused(name: str) -> None:
+    for data in mutations(net(name), 2, 100):
+        with contextlib.suppress(WingbeatError):
+            convert_tflite(data)
