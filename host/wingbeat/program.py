@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import FormatError, UsageError
 from .files import write_atomic
 from .golden import Golden
-from .plan import Lifetime, plan_arena
+from .plan import Step, plan
 from .reference import DTYPES, Operator, decode_operator
 
 if TYPE_CHECKING:
@@ -478,18 +478,38 @@ def _describe(tensor: tuple[str, int]) -> str:
 
 
 def _place(program: Program) -> Program:
-    end = len(program.calls)
-    lifetimes = []
-    for index, tensor in list(enumerate(program.tensors))[1:]:
-        uses = [i for i, call in enumerate(program.calls) if index in call.operands]
-        kept = index in (program.output_tensor, program.decision_tensor)
-        lifetimes.append(Lifetime(tensor.size, min(uses), end if kept else max(uses)))
-    places, arena = plan_arena(lifetimes)
-    tensors = [
-        replace(tensor, place=place)
-        for tensor, place in zip(program.tensors[1:], places, strict=True)
-    ]
-    return replace(program, tensors=(program.tensors[0], *tensors), arena=arena)
+    """The program with its calls in the best order and its tensors in the arena."""
+    found = plan(
+        [_step(call) for call in program.calls],
+        [tensor.size for tensor in program.tensors],
+        kept={program.output_tensor, program.decision_tensor},
+        outside={0},
+    )
+    tensors = (
+        replace(tensor, place=found.places.get(index))
+        for index, tensor in enumerate(program.tensors)
+    )
+    calls = tuple(program.calls[number] for number in found.order)
+    return replace(program, tensors=tuple(tensors), calls=calls, arena=found.size)
+
+
+def _step(call: Call) -> Step:
+    operator = call.operator
+    n_inputs, n_outputs = len(operator.inputs), len(operator.outputs)
+    reads, rest = call.operands[:n_inputs], call.operands[n_inputs:]
+
+    def allowed(tensor: int, output: int) -> bool:
+        # A tensor that is several inputs: each of them has to allow it.
+        slots = [slot for slot, index in enumerate(reads) if index == tensor]
+        return all((slot, output) in operator.in_place for slot in slots)
+
+    pairs = tuple(
+        (tensor, rest[output])
+        for tensor in dict.fromkeys(reads)
+        for output in range(n_outputs)
+        if allowed(tensor, output)
+    )
+    return Step(reads, rest[:n_outputs], rest[n_outputs:], pairs)
 
 
 def _encode_descriptor(descriptor: Descriptor) -> bytes:

@@ -7,10 +7,11 @@ import json
 import struct
 import zipfile
 import zlib
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -135,6 +136,66 @@ def test_input_and_output_of_one_call_do_not_overlap(program: Program) -> None:
         ]
         spans.sort()
         assert all(a[1] <= b[0] for a, b in pairwise(spans))
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Adds the starts of two inputs; the output may lie on the inputs that are named."""
+
+    size: int
+    in_place: tuple[tuple[int, int], ...] = ()
+    result: int = 0
+
+    OPCODE: ClassVar[int] = 99
+    KERNEL: ClassVar[str] = "sum"
+    scratch: ClassVar[tuple[tuple[str, int], ...]] = ()
+
+    @property
+    def inputs(self) -> tuple[tuple[str, int], ...]:
+        return (("i", self.size),) * 2
+
+    @property
+    def outputs(self) -> tuple[tuple[str, int], ...]:
+        return (("i", self.result or self.size),)
+
+    def encode(self) -> bytes:
+        return b""
+
+    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        return ((inputs[0] + inputs[1])[:, : self.result or self.size],)
+
+
+FIRST, BOTH = ((0, 0),), ((0, 0), (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "read_again", "arena"),
+    [((), False, 80), (FIRST, False, 80), (BOTH, False, 40), (FIRST, True, 80), (BOTH, True, 80)],
+)
+def test_in_place_as_the_operator_allows(
+    allowed: tuple[tuple[int, int], ...], read_again: bool, arena: int
+) -> None:
+    builder = ProgramBuilder(Descriptor("i", (10,)))
+    half = builder.add(Shift(10, 1, "i"), 0)
+    twice = builder.add(Sum(10, allowed), half, half)
+    last = builder.add(Sum(10, allowed), twice, half if read_again else 0)
+    program = builder.finish("sums", last, Decision.NONE)
+    places = [program.tensors[index].place for index in (half, twice, last)]
+    assert (places[0] == places[1]) == (allowed == BOTH and not read_again)
+    assert program.arena == arena
+    x = 2 * np.arange(10, dtype="<i4")[None]
+    assert np.array_equal(program.run(x), 2 * (x >> 1) + (x >> 1 if read_again else x))
+
+
+def test_operators_run_in_the_order_that_takes_least() -> None:
+    builder = ProgramBuilder(Descriptor("i", (100,)))
+    wide = [builder.add(Shift(100, bits, "i"), 0) for bits in (1, 2)]
+    narrow = [builder.add(Sum(100, result=1), each, each) for each in wide]
+    program = builder.finish("narrow", builder.add(Sum(1), *narrow), Decision.NONE)
+    assert [call.operands[-1] for call in program.calls] == [1, 3, 2, 4, 5]
+    assert program.arena == 408
+    x = np.full((1, 100), 64, "<i4")
+    assert program.run(x).tolist() == [[64 + 32]]
 
 
 def test_hash_tells_programs_apart() -> None:
