@@ -80,15 +80,17 @@ static inline int32_t wb_scaled_wide(
 }
 
 // The same for the narrow form: floor((a * mantissa + 2^30) / 2^31) from parts of 9, 11 and 11
-// bits; then ties away from zero by taking 1 from negative values.
+// bits; then ties away from zero by taking 1 from negative values. Products of sums that are too
+// large for this form wrap modulo 2^32.
 static inline int32_t wb_scaled_narrow(
     int32_t sum, const wb_narrow_t *channel, const wb_scale_t *scale) {
-    int32_t a = sum + (channel->bias_shift >> 8);
-    int32_t mantissa = channel->mantissa;
-    int32_t lowest = (a * (mantissa & 0x7ff)) >> 11;
-    int32_t middle = (a * ((mantissa >> 11) & 0x7ff) + lowest) >> 11;
-    int32_t product = (a * (mantissa >> 22) + middle + 0x100) >> 9;
-    int32_t scaled = (product + (a >> 31)) >> (channel->bias_shift & 0xff);
+    int32_t value = (int32_t)((uint32_t)sum + (uint32_t)(channel->bias_shift >> 8));
+    uint32_t a = (uint32_t)value;
+    uint32_t mantissa = (uint32_t)channel->mantissa;
+    int32_t lowest = (int32_t)(a * (mantissa & 0x7ffu)) >> 11;
+    int32_t middle = (int32_t)(a * ((mantissa >> 11) & 0x7ffu) + (uint32_t)lowest) >> 11;
+    int32_t product = (int32_t)(a * (mantissa >> 22) + (uint32_t)middle + 0x100u) >> 9;
+    int32_t scaled = (product + (value >> 31)) >> (channel->bias_shift & 0xff);
     return wb_limited((scaled + 2 * scale->zero_point + 1) >> 1, scale);
 }
 

@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 
 from device.harness import OK, Kernels, kernel_names
-from vectors import (
-    Case,
-    Operands,
-    all_cases,
-    bad_cases,
-    operands_of,
-)
+from vectors import Case, Operands, all_cases, bad_cases, operands_of
+from vectors.dense import small_layers
 from vectors.forest import small_operator, sound_operators
 from vectors.signals import small_signal_operators
 from wingbeat.errors import FormatError
@@ -100,6 +95,7 @@ def _small_operators() -> Iterator[Operator]:
     yield Probability(6, 16)
     yield Probability(1, 30)
     yield Lookup(np.arange(256, dtype=np.uint8), 6)
+    yield from small_layers()
     for features in FEATURES:
         for leaves in Leaves:
             yield small_operator(features, leaves)

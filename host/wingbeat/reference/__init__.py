@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import FormatError
 from .cast import Cast
+from .dense import Dense
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
 from .probability import Probability
@@ -27,6 +28,7 @@ __all__ = [
     "OPCODES",
     "OPERATORS",
     "Cast",
+    "Dense",
     "ForestWalk",
     "Leaves",
     "Lookup",
@@ -82,7 +84,7 @@ class Operator(Protocol):
         """Outputs [rows, elements] from inputs [rows, elements]."""
 
 
-_CLASSES = (WindowStats, Probability, Cast, Shift, Lookup, *SIGNALS)
+_CLASSES = (WindowStats, Probability, Cast, Shift, Lookup, Dense, *SIGNALS)
 _FORESTS = {
     f"forest_{features}_{leaves.name.lower()}": (
         FOREST_OPCODE + 4 * number + leaves,

@@ -1,0 +1,156 @@
+// Fully connected layer, int8: a dot product for each output, scaled and limited.
+// host/wingbeat/reference/dense.py defines the result; SPEC.md, "Dense", has the bytes and shows
+// that the packed sums below are exact.
+//
+// operand 0: input, int8 [n_inputs]
+// operand 1: output, int8 [n_outputs]
+#include "kernels/kernel.h"
+#include "kernels/scale.h"
+
+#define CHANNELS 4u // output channels in a word of weights
+
+// Inputs whose products the packed sums hold: 508 * 128 * 128 is below 2^23.
+#define SEGMENT 508u
+
+typedef struct {
+    uint16_t n_inputs;  // 1 or more
+    uint16_t n_outputs; // 1 or more
+    wb_scale_t scale;
+    // Then the scale's channels, then the weights.
+} dense_t;
+
+// Sums of four channels, each within 24 bits, modulo 2^32.
+typedef struct {
+    uint32_t all; // s0 + 2^8 s1 + 2^16 s2 + 2^24 s3
+    uint32_t odd; // s1 + 2^16 s3
+    uint32_t top; // s2 + 2^8 s3
+} packed_t;
+
+static const dense_t *dense_of(const wb_call_t *call) {
+    return (const dense_t *)(const void *)call->params;
+}
+
+static uint32_t n_blocks(const dense_t *dense) {
+    return (dense->n_outputs + CHANNELS - 1) / CHANNELS;
+}
+
+// Inputs as they are stored: a multiple of 4.
+static uint32_t n_stored(const dense_t *dense) {
+    return (dense->n_inputs + 3u) & ~3u;
+}
+
+// Weights are stored as w + 128, which adds 128 times the sum of the inputs to each channel.
+static packed_t multiplied(
+    const uint32_t *weights, uint32_t step, const int8_t *x, uint32_t n_inputs) {
+    packed_t sums = {0, 0, 0};
+    uint32_t offset = 0;
+    for (const int8_t *end = x + n_inputs; x != end; x++) {
+        uint32_t word = *weights;
+        uint32_t value = (uint32_t)(int32_t)*x;
+        sums.all += word * value;
+        sums.odd += ((word >> 8) & 0x00ff00ffu) * value;
+        sums.top += (word >> 16) * value;
+        offset += value;
+        weights += step;
+    }
+    sums.all -= offset * 0x80808080u;
+    sums.odd -= offset * 0x00800080u;
+    sums.top -= offset * 0x00008080u;
+    return sums;
+}
+
+static uint32_t signed_byte(uint32_t value) {
+    return (uint32_t)(int32_t)(int8_t)(value & 0xffu);
+}
+
+// Adds the four sums, low 16 bits and high 8 bits of each apart.
+static void add_unpacked(packed_t packed, int32_t sums[CHANNELS]) {
+    uint32_t even = packed.all - (packed.odd << 8); // s0 + 2^16 s2
+    uint32_t high0 = signed_byte((even >> 16) - packed.top);
+    uint32_t low2 = ((even >> 16) - high0) & 0xffffu;
+    uint32_t rest = (packed.top - low2) >> 8; // s3 + 2^8 high2
+    uint32_t high1 = signed_byte((packed.odd >> 16) - rest);
+    uint32_t low3 = ((packed.odd >> 16) - high1) & 0xffffu;
+    uint32_t highs = (rest - low3) >> 8; // high2 + 2^8 high3
+    uint32_t high2 = signed_byte(highs);
+    uint32_t high3 = signed_byte((highs - high2) >> 8);
+    sums[0] += (int32_t)((high0 << 16) + (even & 0xffffu));
+    sums[1] += (int32_t)((high1 << 16) + (packed.odd & 0xffffu));
+    sums[2] += (int32_t)((high2 << 16) + low2);
+    sums[3] += (int32_t)((high3 << 16) + low3);
+}
+
+// The sums of one word's channels. step: words between the weights of one input and the next.
+static void sum_block(
+    const dense_t *dense, const uint32_t *weights, uint32_t step, const int8_t *x,
+    int32_t sums[CHANNELS]) {
+    for (uint32_t i = 0; i < CHANNELS; i++) {
+        sums[i] = 0;
+    }
+    for (uint32_t left = dense->n_inputs; left != 0;) {
+        uint32_t n = left < SEGMENT ? left : SEGMENT;
+        add_unpacked(multiplied(weights, step, x, n), sums);
+        weights += step * n;
+        x += n;
+        left -= n;
+    }
+}
+
+static void scale_block(
+    const dense_t *dense, uint32_t first, const int32_t sums[CHANNELS], uint8_t *out) {
+    const wb_scale_t *scale = &dense->scale;
+    const void *channels = scale + 1;
+    for (uint32_t i = 0; i < CHANNELS && first + i < dense->n_outputs; i++) {
+        uint32_t channel = first + i;
+        int32_t value =
+            scale->wide ? wb_scaled_wide(sums[i], (const wb_wide_t *)channels + channel, scale)
+                        : wb_scaled_narrow(sums[i], (const wb_narrow_t *)channels + channel, scale);
+        out[channel] = (uint8_t)value;
+    }
+}
+
+static void run(const wb_call_t *call) {
+    const dense_t *dense = dense_of(call);
+    const uint8_t *tables = (const uint8_t *)&dense->scale;
+    const void *start = tables + wb_scale_size(&dense->scale, dense->n_outputs);
+    const uint32_t *weights = (const uint32_t *)start;
+    const int8_t *x = (const int8_t *)call->operand[0].data;
+    uint32_t blocks = n_blocks(dense);
+    for (uint32_t block = 0; block < blocks; block++) {
+        int32_t sums[CHANNELS];
+        // Two blocks lie side by side; a last one may be alone.
+        uint32_t step = (block | 1u) < blocks ? 2 : 1;
+        const uint32_t *first = weights + (block & ~1u) * n_stored(dense) + (block & 1u);
+        sum_block(dense, first, step, x, sums);
+        scale_block(dense, block * CHANNELS, sums, call->operand[1].data);
+    }
+}
+
+WB_COLD static int32_t check(const wb_call_t *call) {
+    const dense_t *dense = dense_of(call);
+    const wb_operand_t *x = &call->operand[0];
+    const wb_operand_t *out = &call->operand[1];
+    if (call->params_size < sizeof(dense_t) || dense->n_inputs == 0 || dense->n_outputs == 0) {
+        return WB_BAD_PARAMS;
+    }
+    uint32_t scale_size = wb_scale_size(&dense->scale, dense->n_outputs);
+    // At most 2^30 words of weights.
+    uint32_t words = 1 + scale_size / 4 + n_blocks(dense) * n_stored(dense);
+    if (scale_size == 0 || call->params_size / 4 != words ||
+        !wb_scale_is_sound(&dense->scale, dense->n_outputs)) {
+        return WB_BAD_PARAMS;
+    }
+    if (call->n_inputs != 1 || call->n_operands != 2 || x->typecode != 'b' ||
+        x->size != dense->n_inputs || out->typecode != 'b' || out->size != dense->n_outputs) {
+        return WB_BAD_OPERANDS;
+    }
+    return WB_OK;
+}
+
+WB_KERNEL int32_t wb_kernel(const wb_call_t *call) {
+    if (call->phase == WB_CHECK) {
+        return check(call);
+    }
+    run(call);
+    return WB_OK;
+}
