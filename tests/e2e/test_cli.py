@@ -41,6 +41,7 @@ from typer.testing import CliRunner
 import wingbeat.runner
 from wingbeat import Program
 from wingbeat.blobs import archs
+from wingbeat.boards import boards
 from wingbeat.cli import app
 from wingbeat.targets import TARGETS
 from wingbeat.version import __version__
@@ -367,9 +368,9 @@ class TestWrongUse:
     @pytest.mark.parametrize(
         ("more", "message"),
         [
-            (["f.mpy"], f"--board (pico, pico-w, unix) or --arch ({', '.join(ARCHS)})"),
+            (["f.mpy"], f"--board ({', '.join(boards())}) or --arch ({', '.join(ARCHS)})"),
             (["f.mpy", "--arch", "z80"], ", ".join(ARCHS)),
-            (["f.mpy", "--board", "zx81"], "pico (armv6m), pico-w (armv6m), unix (x64)"),
+            (["f.mpy", "--board", "zx81"], "pico (armv6m), pico-w (armv6m), pico2 (armv7emsp)"),
             (["f.mpy", "--arch", "x64", "--board", "pico"], "got both"),
             (["f.wbp", "--arch", "x64"], "drop --arch"),
             (["f.bin", "--arch", "x64"], ".mpy or .wbp"),
@@ -650,10 +651,10 @@ class TestProcess:
                     *("doctor", "check", "deploy", "list", "remove"),
                 ],
             ),
-            ("wingbeat check x --board pi", ["pico", "pico-w"]),
+            ("wingbeat check x --board pi", ["pico", "pico-w", "pico2", "pico2-w"]),
             ("wingbeat deploy x --via ", ["mpremote", "rshell"]),
             ("wingbeat convert x --arch ", list(ARCHS)),
-            ("wingbeat convert x --board pi", ["pico", "pico-w"]),
+            ("wingbeat convert x --board pi", ["pico", "pico-w", "pico2", "pico2-w"]),
             ("wingbeat run x y z --on ", list(TARGETS)),
             ("wingbeat train x --model ", ["forest", "extra-trees", "tree", "boosting"]),
             ("wingbeat convert x --dtype ", ["float32", "int16", "int8", "uint8"]),

@@ -63,6 +63,32 @@ def test_every_board_has_its_limits() -> None:
         assert board.name == "unix" or "heap:" in board.source
 
 
+BOARDS = [name for name in boards() if name != "unix"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_board_is_checked(name: str, tmp_path: Path, small: Program) -> None:
+    small.save(tmp_path / "small.wbp")
+    done = run("check", tmp_path / "small.wbp", "--board", name, "--json")
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    board = board_named(name)
+    assert document["fits"]
+    assert document["arch"] == board.arch
+    assert document["limits"]["heap"]["limit"] == board.heap
+    assert document["limits"]["flash"]["limit"] == board.flash
+
+
+def test_the_page_has_every_board() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "board.md").read_text()
+    for name in BOARDS:
+        board = board_named(name)
+        assert board.heap is not None
+        assert board.flash is not None
+        sizes = f"{board.heap // 1024} KB | {board.flash // 1024} KB | {board.clock // 10**6} MHz"
+        assert f"| `{name}` | {board.description} | `{board.arch}` | {sizes} |" in page
+
+
 def test_terms_and_costs_agree(small: Program) -> None:
     for arch in costs().values():
         for kernel, values in arch["kernels"].items():
