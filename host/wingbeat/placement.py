@@ -58,6 +58,12 @@ class Work:
     def __init__(self, limit: int) -> None:
         self.left = limit
 
+    def share(self, parts: int) -> Work:
+        """One of so many parts of what is left, taken out of it."""
+        share = max(self.left, 0) // parts
+        self.left -= share
+        return Work(share)
+
     def spend(self, amount: int) -> bool:
         """Whether there was that much left."""
         self.left -= amount
@@ -92,17 +98,20 @@ def place(shapes: Sequence[Shape], most: int | None, work: Work) -> tuple[list[i
     """
     if not shapes:
         return [], 0
+    fit = _FirstFit(shapes)
+    starts = [sorted(range(len(shapes)), key=lambda i: (*key(shapes[i]), i)) for key in _ORDERS]
+    best, start = min(((fit.place(order), order) for order in starts), key=lambda each: each[0][1])
     least = peak(shapes)
-    best = min((_first_fit(shapes, key) for key in _ORDERS), key=lambda found: found[1])
     if most is not None and least >= most:
         return best
-    # Most often the least is reached, or proven to be out of reach, at once.
-    for capacity in (least, None):
-        while best[1] > least:
-            found = _Search(shapes, best[1] - 1 if capacity is None else capacity, work).found()
-            if found is None:
-                break
-            best = found
+    if best[1] > least:
+        found = _Search(shapes, least, work.share(4)).found()
+        best = fit.improve(start, least, work.share(2)) if found is None else found
+    while best[1] > least:
+        found = _Search(shapes, best[1] - 1, work).found()
+        if found is None:
+            break
+        best = found
     return best
 
 
@@ -119,38 +128,67 @@ def _columns(shapes: Sequence[Shape]) -> list[list[int]]:
     return columns
 
 
-def _first_fit(
-    shapes: Sequence[Shape], key: Callable[[Shape], tuple[int, ...]]
-) -> tuple[list[int], int]:
-    """Place shapes in the order of `key`, each at the lowest address that is free."""
-    addresses = [0] * len(shapes)
-    placed: list[int] = []
-    size = 0
-    for index in sorted(range(len(shapes)), key=lambda index: (*key(shapes[index]), index)):
-        mine = shapes[index]
-        address = 0
-        for low, high in sorted(
-            forbidden
-            for other in placed
-            if (forbidden := _forbidden(mine, shapes[other], addresses[other])) is not None
-        ):
-            if low >= address:
-                break
-            address = max(address, high)
-        addresses[index] = address
-        placed.append(index)
-        size = max(size, address + mine.top)
-    return addresses, size
+class _FirstFit:
+    """Places shapes one by one, each at the lowest address that is free."""
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        self._tops = [shape.top for shape in shapes]
+        # For each shape: others, and the bytes below and above their address that it cannot use.
+        self._near: list[list[tuple[int, int, int]]] = [
+            [
+                (number, *room)
+                for number, other in enumerate(shapes)
+                if other is not shape and (room := _room(shape, other)) is not None
+            ]
+            for shape in shapes
+        ]
+
+    def place(self, order: Sequence[int]) -> tuple[list[int], int]:
+        """Addresses and the highest end."""
+        addresses = [-1] * len(order)
+        for index in order:
+            taken = sorted(
+                (addresses[other] - below, addresses[other] + above)
+                for other, below, above in self._near[index]
+                if addresses[other] >= 0
+            )
+            address = 0
+            for low, high in taken:
+                if low >= address:
+                    break
+                address = max(address, high)
+            addresses[index] = address
+        ends = [address + top for address, top in zip(addresses, self._tops, strict=True)]
+        return addresses, max(ends)
+
+    def improve(self, order: list[int], least: int, work: Work) -> tuple[list[int], int]:
+        """Move a shape that ends too high to an earlier turn, as long as there is work left."""
+        best = self.place(order)
+        cost = len(order) + sum(map(len, self._near))
+        random = 1
+        while best[1] > least and work.spend(cost):
+            addresses, size = best
+            high = [turn for turn, i in enumerate(order) if addresses[i] + self._tops[i] > least]
+            random = random * 1103515245 + 12345 & 0x7FFFFFFF
+            turn = high[(random >> 8) % len(high)]
+            random = random * 1103515245 + 12345 & 0x7FFFFFFF
+            other = (random >> 8) % len(order)
+            moved = order[:turn] + order[turn + 1 :]
+            moved.insert(other if other < turn else 0, order[turn])
+            found = self.place(moved)
+            if found[1] <= size:
+                best, order = found, moved
+        return best
 
 
-def _forbidden(mine: Shape, other: Shape, address: int) -> tuple[int, int] | None:
-    """The addresses above the first and below the second are not free for `mine`."""
+def _room(mine: Shape, other: Shape) -> tuple[int, int] | None:
+    """Bytes below and above the other's address that are not free for `mine`."""
     first, end = max(mine.first, other.first), min(mine.end, other.end)
     if first >= end:
         return None
     below = max(mine.heights[step - mine.first] for step in range(first, end))
     above = max(other.heights[step - other.first] for step in range(first, end))
-    return address - below, address + above
+    return below, above
 
 
 class _Search:
