@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device.harness import OK, Kernels, kernel_names
-from vectors import Case, Operands, all_cases, bad_cases, operands_of
+from vectors import Case, Operands, all_cases, bad_cases, conv, operands_of
 from vectors.dense import small_layers
 from vectors.forest import small_operator, sound_operators
 from vectors.signals import small_signal_operators
@@ -40,7 +40,9 @@ def test_kernels_equal_the_reference(kernels: Kernels, seed: int) -> None:
     for case, result in zip(todo, kernels.results(), strict=True):
         assert result.status == OK, case.name
         expected = [array.tobytes() for array in (*case.inputs, *case.outputs)]
-        assert list(result.operands) == expected, f"{case.operator.KERNEL}: {case.name}"
+        assert list(result.operands[: len(expected)]) == expected, (
+            f"{case.operator.KERNEL}: {case.name}"
+        )
     _references_read_their_own_parameters(todo)
 
 
@@ -96,6 +98,7 @@ def _small_operators() -> Iterator[Operator]:
     yield Probability(1, 30)
     yield Lookup(np.arange(256, dtype=np.uint8), 6)
     yield from small_layers()
+    yield from conv.small_operators()
     for features in FEATURES:
         for leaves in Leaves:
             yield small_operator(features, leaves)
@@ -151,14 +154,15 @@ def test_mutated_parameters_are_refused_or_safe(kernels: Kernels) -> None:
 def test_checks_agree_with_the_references(kernels: Kernels) -> None:
     """A kernel accepts what its reference reads, and no more.
 
-    But the reference also refuses a wrong jump that no node takes.
+    But the reference also refuses a wrong jump that no node takes, and weights whose sums a kernel
+    would not hold.
     """
     rng = np.random.default_rng(6)
     expected = []
     for operator in _small_operators():
         for params in _mutations(rng, operator.encode()):
             operands, error = _operands_after(operator, params)
-            if "bad jump" not in error:
+            if "bad jump" not in error and "exceed" not in error:
                 kernels.check(operator.KERNEL, params, operands, len(operator.inputs))
                 expected.append((operator, params, error))
     for (operator, params, error), result in zip(expected, kernels.results(), strict=True):

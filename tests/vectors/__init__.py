@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vectors import cast, dense, forest, lookup, probability, shift, signals, window_stats
+from vectors import (
+    cast,
+    conv,
+    dense,
+    forest,
+    lookup,
+    probability,
+    shift,
+    signals,
+    window_stats,
+)
 from vectors.case import BadCase, Case, Operands, make_case, operands_of
 
 __all__ = [
@@ -20,7 +30,17 @@ __all__ = [
     "operands_of",
 ]
 
-_MODULES = (window_stats, cast, shift, probability, forest, lookup, dense, *signals.MODULES)
+_MODULES = (
+    window_stats,
+    cast,
+    shift,
+    probability,
+    forest,
+    conv,
+    dense,
+    lookup,
+    *signals.MODULES,
+)
 
 
 def all_cases(seed: int) -> Iterator[Case]:

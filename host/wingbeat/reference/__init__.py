@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import FormatError
 from .cast import Cast
+from .conv import Conv2D
 from .dense import Dense
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
@@ -28,6 +29,7 @@ __all__ = [
     "OPCODES",
     "OPERATORS",
     "Cast",
+    "Conv2D",
     "Dense",
     "ForestWalk",
     "Leaves",
@@ -84,7 +86,16 @@ class Operator(Protocol):
         """Outputs [rows, elements] from inputs [rows, elements]."""
 
 
-_CLASSES = (WindowStats, Probability, Cast, Shift, Lookup, Dense, *SIGNALS)
+_CLASSES = (
+    WindowStats,
+    Probability,
+    Cast,
+    Shift,
+    Conv2D,
+    Dense,
+    Lookup,
+    *SIGNALS,
+)
 _FORESTS = {
     f"forest_{features}_{leaves.name.lower()}": (
         FOREST_OPCODE + 4 * number + leaves,

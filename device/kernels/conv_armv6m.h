@@ -1,0 +1,324 @@
+// The loops of a convolution for Cortex-M0 and M0+. conv.c has the C of them, which defines them.
+
+// Packs runs of length inputs of three pixels; returns the sum of the pairs. 18 cycles an input.
+//
+//   r0 next pair      r4, r5, r6 ends of the three runs   r8, r9 sums   r10, r11, r12 gaps
+//   r2 index, -length up to 0                             lr length
+//   On the stack: runs that are left.
+__attribute__((naked, noinline)) static void pack(
+    pair_t *pair __attribute__((unused)), const source_t sources[PIXELS] __attribute__((unused)),
+    uint32_t length __attribute__((unused)), uint32_t n_runs __attribute__((unused)),
+    pair_t *sum __attribute__((unused))) {
+    __asm__(
+        "push {r4-r7, lr}\n"
+        "mov r4, r8\n"
+        "mov r5, r9\n"
+        "mov r6, r10\n"
+        "mov r7, r11\n"
+        "push {r3-r7}\n"
+        "movs r3, #0\n"
+        "mov r8, r3\n"
+        "mov r9, r3\n"
+        "mov lr, r2\n"
+        "ldmia r1!, {r4, r5, r6, r7}\n"
+        "mov r10, r5\n"
+        "mov r11, r7\n"
+        "movs r5, r6\n"
+        "ldmia r1!, {r6, r7}\n"
+        "mov r12, r7\n"
+        "0: mov r2, lr\n"
+        "adds r4, r4, r2\n"
+        "adds r5, r5, r2\n"
+        "adds r6, r6, r2\n"
+        "rsbs r2, r2, #0\n"
+        "1: ldrsb r1, [r4, r2]\n"
+        "ldrsb r3, [r5, r2]\n"
+        "ldrsb r7, [r6, r2]\n"
+        "lsls r3, r3, #11\n"
+        "adds r7, r7, r3\n"
+        "lsls r3, r3, #10\n"
+        "adds r1, r1, r3\n"
+        "stmia r0!, {r1, r7}\n"
+        "add r8, r1\n"
+        "add r9, r7\n"
+        "adds r2, #1\n"
+        "bne 1b\n"
+        "add r4, r10\n"
+        "add r5, r11\n"
+        "add r6, r12\n"
+        "ldr r1, [sp]\n"
+        "subs r1, #1\n"
+        "str r1, [sp]\n"
+        "bne 0b\n"
+        "ldr r3, [sp, #40]\n"
+        "mov r1, r8\n"
+        "mov r2, r9\n"
+        "stmia r3!, {r1, r2}\n"
+        "pop {r3-r7}\n"
+        "mov r8, r4\n"
+        "mov r9, r5\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "pop {r4-r7, pc}\n");
+}
+
+// Members of block_t.
+#define PAIRS "#0"
+#define STARTS "#4"
+#define STRETCHES "#8"
+#define N_STRETCHES "#12"
+#define WEIGHTS "#16"
+#define CHANNEL "#20"
+#define OUT "#24"
+#define TO_SECOND "#28"
+#define TO_THIRD "#32"
+#define ZERO_POINT "#36"
+#define LOW "#40"
+#define HIGH "#44"
+#define LEFT "#48"
+#define WIDE "#52"
+#define SUMS "#56"
+
+// One weight times one pair.
+#define PRODUCT(offset, add_p, add_q) \
+    "ldrb r4, [r1, #" offset "]\n" \
+    "movs r5, r4\n" \
+    "muls r5, r2\n" add_p \
+    "muls r4, r3\n" add_q
+
+#define INPUT(o0, o1, o2, o3) \
+    "ldmia r0!, {r2, r3}\n" \
+    PRODUCT(o0, "adds r6, r6, r5\n", "adds r7, r7, r4\n") \
+    PRODUCT(o1, "add r8, r5\n", "add r9, r4\n") \
+    PRODUCT(o2, "add r10, r5\n", "add r11, r4\n") \
+    "ldrb r4, [r1, #" o3 "]\n" \
+    "muls r2, r4\n" \
+    "add r12, r2\n" \
+    "muls r3, r4\n" \
+    "add lr, r3\n"
+
+#define INPUT_SIZE "48" // bytes of INPUT
+
+// The three sums in two accumulators, to where r4 points.
+#define TAKE_SUMS(p, q) \
+    "mov r3, " p "\n" \
+    "mov r5, " q "\n" \
+    "lsls r0, r3, #11\n" \
+    "asrs r0, r0, #11\n" \
+    "subs r3, r3, r0\n" \
+    "lsrs r2, r3, #10\n" \
+    "subs r5, r5, r2\n" \
+    "lsls r2, r5, #10\n" \
+    "asrs r2, r2, #10\n" \
+    "subs r5, r5, r2\n" \
+    "asrs r5, r5, #11\n" \
+    "lsrs r3, r3, #21\n" \
+    "adds r1, r5, r3\n" \
+    "stmia r4!, {r0, r1, r2}\n"
+
+// The next sum, scaled, into r7. wb_scaled_narrow() says how; two of its roundings are the carry
+// of a shift here. `high` labels where a result above the limit is cut, `done` what follows.
+#define SCALED(high, done) \
+    "ldmia r0!, {r6}\n" \
+    "add r6, r11\n" \
+    "mov r7, r8\n" \
+    "muls r7, r6\n" \
+    "asrs r7, r7, #11\n" \
+    "mov r3, r9\n" \
+    "muls r3, r6\n" \
+    "adds r7, r7, r3\n" \
+    "asrs r7, r7, #11\n" \
+    "mov r3, r10\n" \
+    "muls r3, r6\n" \
+    "adds r7, r7, r3\n" \
+    "asrs r6, r6, #31\n" \
+    "asrs r7, r7, #9\n" \
+    "adcs r7, r6\n" \
+    "asrs r7, r5\n" \
+    "adcs r7, r2\n" \
+    "cmp r7, r12\n" \
+    "bgt " high "f\n" \
+    "cmp r7, lr\n" \
+    "bge " done "f\n" \
+    "mov r7, lr\n" done ":\n"
+
+#define CUT(high, done) \
+    high ": mov r7, r12\n" \
+    "b " done "b\n"
+
+// All blocks, scaled and stored; if the scale is wide, the sums of one. 2.6 cycles a product, 34 a sum.
+//
+// While products are added:
+//   r0 next pair      r2, r3 pair       r6, r7; r8, r9; r10, r11; r12, lr accumulators
+//   r1 next weights   r4, r5 products
+// While sums are scaled:
+//   r0 next sum       r3, r6, r7 scratch   r8, r9, r10 parts of the mantissa   r12 high
+//   r1 next channel   r4 next output       r11 bias                            lr low
+//   r2 zero point     r5 shift + 1
+// On the stack:
+//   0 block           8 next stretch; end of the channels   16 next start
+//   4 end of the      12 stretches left; distance to the    20 sums of a further stretch
+//     pairs; distance    third output
+//     to the second
+//     output
+__attribute__((naked, noinline)) static void multiply(
+    block_t *block __attribute__((unused)), const wb_scale_t *scale __attribute__((unused))) {
+    __asm__(
+        "push {r4-r7, lr}\n"
+        "mov r4, r8\n"
+        "mov r5, r9\n"
+        "mov r6, r10\n"
+        "mov r7, r11\n"
+        "push {r4-r7}\n"
+        "sub sp, #68\n"
+        "str r0, [sp]\n"
+        "10: ldr r1, [r0, " STRETCHES "]\n"
+        "ldr r2, [r0, " N_STRETCHES "]\n"
+        "ldr r3, [r0, " STARTS "]\n"
+        "str r1, [sp, #8]\n"
+        "str r2, [sp, #12]\n"
+        "str r3, [sp, #16]\n"
+        "ldr r0, [r0, " PAIRS "]\n"
+        "9: ldr r2, [sp]\n"
+        "ldr r5, [sp, #16]\n"
+        "ldmia r5!, {r6, r7}\n"
+        "str r5, [sp, #16]\n"
+        "ldr r5, [sp, #8]\n"
+        "ldrh r4, [r5]\n"
+        "adds r5, #2\n"
+        "str r5, [sp, #8]\n"
+        "ldr r1, [r2, " WEIGHTS "]\n"
+        "lsls r5, r4, #2\n"
+        "adds r5, r5, r1\n"
+        "str r5, [r2, " WEIGHTS "]\n"
+        "lsls r5, r4, #3\n"
+        "adds r5, r5, r0\n"
+        "str r5, [sp, #4]\n"
+        // The loop takes four inputs: the first time it is entered behind those that are not there.
+        "rsbs r4, r4, #0\n"
+        "movs r5, #3\n"
+        "ands r4, r5\n"
+        "lsls r5, r4, #2\n"
+        "subs r1, r1, r5\n"
+        "movs r5, #" INPUT_SIZE "\n"
+        "muls r4, r5\n"
+        "adr r5, 0f\n"
+        "adds r4, r4, r5\n"
+        "mov r8, r6\n"
+        "mov r9, r7\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "mov r12, r6\n"
+        "mov lr, r7\n"
+        "mov pc, r4\n"
+        ".p2align 2\n"
+        "0:\n"
+        INPUT("0", "1", "2", "3")
+        INPUT("4", "5", "6", "7")
+        INPUT("8", "9", "10", "11")
+        INPUT("12", "13", "14", "15")
+        "adds r1, #16\n"
+        "ldr r4, [sp, #4]\n"
+        "cmp r0, r4\n"
+        "bne 0b\n"
+        "ldr r4, [sp]\n"
+        "ldr r0, [r4, " N_STRETCHES "]\n"
+        "adds r4, " SUMS "\n"
+        "ldr r1, [sp, #12]\n"
+        "cmp r0, r1\n"
+        "beq 1f\n"
+        "add r4, sp, #20\n"
+        "1:\n"
+        TAKE_SUMS("r6", "r7")
+        TAKE_SUMS("r8", "r9")
+        TAKE_SUMS("r10", "r11")
+        TAKE_SUMS("r12", "lr")
+        "ldr r4, [sp]\n"
+        "ldr r0, [r4, " N_STRETCHES "]\n"
+        "ldr r1, [sp, #12]\n"
+        "cmp r0, r1\n"
+        "beq 3f\n"
+        "adds r4, " SUMS "\n"
+        "add r5, sp, #20\n"
+        "movs r3, #12\n"
+        "2: ldmia r5!, {r0}\n"
+        "ldr r2, [r4]\n"
+        "adds r2, r2, r0\n"
+        "stmia r4!, {r2}\n"
+        "subs r3, #1\n"
+        "bne 2b\n"
+        "3: ldr r0, [sp, #4]\n"
+        "subs r1, #1\n"
+        "str r1, [sp, #12]\n"
+        "beq 4f\n"
+        "b 9b\n"
+        "4: ldr r0, [sp]\n"
+        "ldr r1, [r0, " WIDE "]\n"
+        "cmp r1, #0\n"
+        "beq 12f\n"
+        "b 8f\n"
+        "12:\n"
+        "ldr r1, [r0, " TO_SECOND "]\n"
+        "str r1, [sp, #4]\n"
+        "ldr r1, [r0, " TO_THIRD "]\n"
+        "str r1, [sp, #12]\n"
+        "ldr r2, [r0, " LOW "]\n"
+        "mov lr, r2\n"
+        "ldr r2, [r0, " HIGH "]\n"
+        "mov r12, r2\n"
+        "ldr r2, [r0, " ZERO_POINT "]\n"
+        "ldr r1, [r0, " CHANNEL "]\n"
+        "ldr r4, [r0, " OUT "]\n"
+        "ldr r3, [r0, " LEFT "]\n"
+        "movs r5, r3\n"
+        "cmp r3, #4\n"
+        "bls 11f\n"
+        "movs r3, #4\n"
+        "11: subs r5, r5, r3\n"
+        "str r5, [r0, " LEFT "]\n"
+        "adds r5, r4, r3\n"
+        "str r5, [r0, " OUT "]\n"
+        "lsls r3, r3, #3\n"
+        "adds r3, r3, r1\n"
+        "str r3, [r0, " CHANNEL "]\n"
+        "str r3, [sp, #8]\n"
+        "adds r0, " SUMS "\n"
+        "0: ldmia r1!, {r6, r7}\n"
+        "lsls r3, r7, #21\n"
+        "lsrs r3, r3, #21\n"
+        "mov r8, r3\n"
+        "lsls r3, r7, #10\n"
+        "lsrs r3, r3, #21\n"
+        "mov r9, r3\n"
+        "lsrs r3, r7, #22\n"
+        "mov r10, r3\n"
+        "asrs r3, r6, #8\n"
+        "mov r11, r3\n"
+        "uxtb r5, r6\n"
+        "adds r5, #1\n"
+        SCALED("1", "5")
+        "strb r7, [r4]\n"
+        SCALED("2", "6")
+        "ldr r3, [sp, #4]\n"
+        "strb r7, [r4, r3]\n"
+        SCALED("3", "7")
+        "ldr r3, [sp, #12]\n"
+        "strb r7, [r4, r3]\n"
+        "adds r4, #1\n"
+        "ldr r3, [sp, #8]\n"
+        "cmp r1, r3\n"
+        "bne 0b\n"
+        "ldr r0, [sp]\n"
+        "ldr r1, [r0, " LEFT "]\n"
+        "cmp r1, #0\n"
+        "beq 8f\n"
+        "b 10b\n"
+        "8: add sp, #68\n"
+        "pop {r4-r7}\n"
+        "mov r8, r4\n"
+        "mov r9, r5\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "pop {r4-r7, pc}\n"
+        CUT("1", "5") CUT("2", "6") CUT("3", "7"));
+}
