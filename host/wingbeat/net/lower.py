@@ -14,9 +14,10 @@ from wingbeat.net.model import Graph, Node
 from wingbeat.net.rule import Lowering, RefusedError, Rule
 from wingbeat.net.rules_of_bytes import RULES as BYTES
 from wingbeat.net.rules_of_layout import RULES as LAYOUT
+from wingbeat.net.rules_of_sums import RULES as SUMS
 from wingbeat.net.simplify import simplify
 
-RULES: Mapping[str, Rule] = {**BYTES, **LAYOUT}
+RULES: Mapping[str, Rule] = {**BYTES, **LAYOUT, **SUMS}
 """The rule of each kind of operator that can be converted."""
 
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")

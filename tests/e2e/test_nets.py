@@ -1,0 +1,69 @@
+"""The nets of others, end to end: bit for bit what TensorFlow Lite Micro answers."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nets.files import net
+from tflm import run_rows
+from wingbeat.net.convert import convert_tflite
+from wingbeat.program import Decision, Program
+from wingbeat.runner import run_module
+from wingbeat.targets import TARGETS, open_target
+
+CONVERTED = ("hello_world", "ad")
+DENSE_ROWS = 3000
+"""Enough to tell how the scales of a dense layer are multiplied: AD shows it in 5 of 1000 rows."""
+
+ROWS = 100
+ROWS_ON_TARGETS = 3
+
+
+@cache
+def program(name: str) -> Program:
+    return convert_tflite(net(name), name=name)
+
+
+def rows_of(name: str, count: int) -> NDArray[np.int8]:
+    """All small, all equal, then of all values."""
+    shape = program(name).input.shape
+    rng = np.random.default_rng(1)
+    rows = rng.integers(-128, 128, (count, *shape)).astype(np.int8)
+    special = [np.full(shape, value, np.int8) for value in (-128, 127, 0)]
+    special.append(rng.integers(-3, 4, shape).astype(np.int8))
+    n = min(len(special), count - 1)
+    rows[:n] = special[:n]
+    return rows
+
+
+def tflm(name: str, rows: NDArray[Any]) -> NDArray[Any]:
+    answers = np.array([outputs[0] for outputs in run_rows(net(name), rows[:, np.newaxis])])
+    return answers.reshape(len(rows), *program(name).output.shape)
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_the_reference_answers_as_tflm(name: str) -> None:
+    rows = rows_of(name, DENSE_ROWS if name == "ad" else ROWS)
+    assert np.array_equal(program(name).run(rows), tflm(name, rows))
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+@pytest.mark.parametrize("target", TARGETS)
+def test_targets_answer_as_tflm(target: str, name: str) -> None:
+    rows = rows_of(name, ROWS_ON_TARGETS)
+    with open_target(target) as machine:
+        found = run_module(machine, program(name).assemble(machine.arch), rows)
+    assert np.array_equal(found.outputs, tflm(name, rows))
+
+
+def test_arenas_are_the_live_memory_peak() -> None:
+    assert {name: program(name).arena for name in CONVERTED} == {"hello_world": 32, "ad": 768}
+
+
+def test_an_autoencoder_decides_nothing() -> None:
+    assert program("ad").decision is Decision.NONE
