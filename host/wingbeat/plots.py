@@ -11,12 +11,15 @@ import numpy as np
 
 from wingbeat.evaluate import ClassReport
 from wingbeat.files import write_atomic
+from wingbeat.memory import Block, blocks, live_bytes
+from wingbeat.program import Program
 from wingbeat.recordings import optional_module
 
 _LONGEST_LABEL = 22
 _DOTS_PER_INCH = 150
 _CELL_INCHES = {4: 0.9, 8: 0.72, 14: 0.58}
 _SMALLEST_CELL_INCHES = 0.46
+_ARENA_COLOURS = ("#9ecae1", "#fdd0a2", "#a1d99b", "#dadaeb", "#fcc5c0", "#d9d9d9")
 
 
 def confusion_matrix(report: ClassReport, path: Path | str, title: str) -> None:
@@ -45,6 +48,89 @@ def confusion_matrix(report: ClassReport, path: Path | str, title: str) -> None:
     style = optional_module("matplotlib.style", "drawing a confusion matrix", "matplotlib")
     with style.context("default"):
         write_atomic(path, _draw(report, title))
+
+
+def arena_over_operators(program: Program, path: Path | str) -> None:
+    """Draw who has which part of the arena while each operator runs, as a PNG.
+
+    Each tensor is a box from the operator that writes it to the last one that needs it, at its
+    address; where an operator works in place, two boxes meet in its middle. Above are the bytes
+    that are alive. The same program and matplotlib give the same bytes.
+
+    Parameters
+    ----------
+    program : Program
+    path : Path or str
+        Where the PNG goes. Its folder must exist.
+
+    Raises
+    ------
+    DataError
+        matplotlib is not installed.
+    OSError
+        The picture cannot be written.
+    """
+    style = optional_module("matplotlib.style", "drawing the arena", "matplotlib")
+    with style.context("default"):
+        write_atomic(path, _draw_arena(program))
+
+
+def _draw_arena(program: Program) -> bytes:
+    figures: Any = optional_module("matplotlib.figure", "drawing", "matplotlib")
+    canvases: Any = optional_module("matplotlib.backends.backend_agg", "drawing", "matplotlib")
+    patches: Any = optional_module("matplotlib.patches", "drawing", "matplotlib")
+    count, live = len(program.calls), live_bytes(program)
+    figure = figures.Figure(
+        figsize=(max(6.0, 1.6 + 0.55 * count), 6.0), dpi=_DOTS_PER_INCH, layout="constrained"
+    )
+    canvases.FigureCanvasAgg(figure)
+    above, axes = figure.subplots(2, 1, sharex=True, height_ratios=(1, 3))
+    above.bar(range(count), live, width=1, color="#c6dbef", edgecolor="#404040", linewidth=0.8)
+    above.axhline(program.arena, color="#b00020", linestyle="--", linewidth=1)
+    above.set_ylim(0, 1.15 * program.arena)
+    above.set_ylabel("bytes alive")
+    above.set_title(
+        f"{program.name}: arena of {program.arena} bytes, at most {max(live)} alive",
+        loc="left",
+        fontsize=11,
+        parse_math=False,
+    )
+    for block, (left, right) in _extents(program):
+        axes.add_patch(
+            patches.Rectangle(
+                (left, block.place),
+                right - left,
+                block.size,
+                facecolor=_ARENA_COLOURS[block.tensor % len(_ARENA_COLOURS)],
+                edgecolor="#404040",
+                linewidth=0.8,
+            )
+        )
+        if block.size >= 0.04 * program.arena:
+            middle = ((left + right) / 2, block.place + block.size / 2)
+            axes.annotate(str(block.size), middle, ha="center", va="center", fontsize=8)
+    names = [f"{number + 1} {call.operator.KERNEL}" for number, call in enumerate(program.calls)]
+    axes.set_xticks(range(count), names, rotation=90, fontsize=8)
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.set_ylim(0, program.arena)
+    axes.set_ylabel("address of the tensors, bytes")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return picture.getvalue()
+
+
+def _extents(program: Program) -> list[tuple[Block, tuple[float, float]]]:
+    """Every tensor with its left and right end; where one is written on another they meet."""
+    found = []
+    everything = blocks(program)
+    for block in everything:
+        left, right = block.first - 0.5, min(block.last, len(program.calls) - 1) + 0.5
+        for other in everything:
+            if other.place == block.place and other is not block:
+                left += 0.5 * (other.last == block.first)
+                right -= 0.5 * (other.first == block.last)
+        found.append((block, (left, right)))
+    return found
 
 
 def _draw(report: ClassReport, title: str) -> bytes:

@@ -39,6 +39,7 @@ from sklearn.tree import (
 from typer.testing import CliRunner
 
 import wingbeat.runner
+from programs import small_model
 from wingbeat import Program
 from wingbeat.blobs import archs
 from wingbeat.boards import boards
@@ -311,6 +312,20 @@ class TestText:
         assert "10 trees" in text
         assert "module for x64" in text
         assert "training" in ok("info", folder / "flowers.wbp")
+
+    def test_info_draws_the_arena(self, folder: Path, tmp_path: Path) -> None:
+        small_model().save(tmp_path / "small.wbp")
+        text = ok("info", tmp_path / "small.wbp")
+        assert "arena of " in text
+        assert "window_stats" in text.rpartition("live bytes")[2]
+        assert "live bytes" not in ok("info", folder / "flowers.wbp")  # one operator
+        picture = tmp_path / "arena.png"
+        document = ok_json("info", tmp_path / "small.wbp", "--plot", picture)
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert document["plot"] == str(picture)
+        assert max(document["live"]) == document["arena"]
+        assert {"tensor", "place", "size", "first", "last"} == set(document["tensors"][0])
+        assert "ends in .png" in fails(2, "info", tmp_path / "small.wbp", "--plot", "a.pdf")
 
     def test_convert(self, folder: Path, tmp_path: Path) -> None:
         text = ok("convert", folder / "flowers.wbp", "-o", tmp_path / "f.mpy", "--board", "pico")

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from wingbeat.assemble import Module
 from wingbeat.cli.files import load_file
-from wingbeat.cli.options import Json
+from wingbeat.cli.options import Json, output_file
 from wingbeat.cli.output import described, emit, in_words
+from wingbeat.memory import blocks, drawn, live_bytes
 from wingbeat.program import FORMAT_VERSION, Call, Program
 from wingbeat.reference import Cast, ForestWalk, Leaves, Probability, Shift, WindowStats
 
 _SHOWN = 8
+_DRAWN = 48  # characters of a line that shows the arena
 _LEAVES = {
     Leaves.PAIRS: "votes, up to 16 classes",
     Leaves.WIDE: "votes, any number of classes",
@@ -30,14 +35,28 @@ def info(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A module (.mpy) or a program (.wbp).")
     ],
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="A picture of the arena over the operators."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell what is inside of a .mpy or .wbp file."""
+    if plot is not None:
+        output_file(plot, (".png",))
     loaded = load_file(file)
     module = loaded if isinstance(loaded, Module) else None
     program = loaded.program if isinstance(loaded, Module) else loaded
     document = _document(file, program, module)
-    emit(as_json, document, _tree(document, program))
+    shown: list[RenderableType] = [_tree(document, program)]
+    if len(program.calls) > 1:
+        shown.append(_arena(program))
+    if plot is not None:
+        from wingbeat.plots import arena_over_operators
+
+        arena_over_operators(program, plot)
+        document["plot"] = str(plot)
+    emit(as_json, document, *shown)
 
 
 def _document(file: Path, program: Program, module: Module | None) -> dict[str, Any]:
@@ -53,6 +72,8 @@ def _document(file: Path, program: Program, module: Module | None) -> dict[str, 
         "decision": program.decision.name.lower(),
         "labels": program.labels,
         "arena": program.arena,
+        "live": live_bytes(program),
+        "tensors": [asdict(block) for block in blocks(program)],
         "operators": [_operator(call, program, module) for call in program.calls],
     }
     size = {"file": file.stat().st_size}
@@ -142,6 +163,19 @@ def _tree(document: dict[str, Any], program: Program) -> Tree:
     if document.get("meta"):
         _grow(tree.add(Text("made from")), document["meta"])
     return tree
+
+
+def _arena(program: Program) -> Table:
+    live = live_bytes(program)
+    table = Table("", "operator", "live bytes", f"arena of {program.arena} bytes", box=None)
+    table.columns[0].justify = table.columns[2].justify = "right"
+    table.caption = "r read, w written, b both in place, s scratch, - held for later, . free"
+    table.caption_justify = "left"
+    for number, line in enumerate(drawn(program, _DRAWN)):
+        kernel = program.calls[number].operator.KERNEL
+        peak = " (peak)" if live[number] == max(live) else ""
+        table.add_row(str(number + 1), Text(kernel), f"{live[number]}{peak:7}", Text(line))
+    return table
 
 
 def _grow(tree: Tree, facts: Mapping[str, Any]) -> None:
