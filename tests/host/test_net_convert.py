@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_reshapes_cost_nothing() -> None:
     ]
     del y
     program = converted(*operations)
-    assert [call.operator.KERNEL for call in program.calls] == ["lookup"]
+    assert kernels_of(program) == ["lookup"]
     assert (program.input.shape, program.output.shape) == ((256,), (256,))
     assert_as_tflm(program, chain(*operations), EVERY_BYTE[None, None])
 
@@ -78,7 +79,7 @@ def test_shapes_that_the_net_computes_are_not_computed() -> None:
         Operation("RESHAPE", [t, wanted], [int8(1, 8, scale=1 / 128, zero_point=0)]),
     ]
     program = converted(*operations)
-    assert [call.operator.KERNEL for call in program.calls] == ["lookup"]
+    assert kernels_of(program) == ["lookup"]
     assert_as_tflm(program, chain(*operations), EVERY_BYTE.reshape(32, 1, 4, 2))
 
 
@@ -98,6 +99,76 @@ def test_bytes_that_count_from_zero_are_taken() -> None:
     program = converted(quantize)
     assert program.input.typecode == "B"
     assert_as_tflm(program, chain(quantize), EVERY_BYTE.view(np.uint8)[None, None])
+
+
+def convolution(
+    x: Tensor, y: Tensor, kernel: tuple[int, int], same: bool = False, groups: int = 1
+) -> Operation:
+    rng = np.random.default_rng(1)
+    channels = y.shape[3]
+    shape = (channels, *kernel, x.shape[3] // groups)
+    weights = Tensor(shape, scales=[0.01] * channels, data=rng.integers(-99, 99, shape))
+    bias = Tensor((channels,), "int32", data=rng.integers(-999, 999, channels))
+    options = {"Padding": 0 if same else 1, "StrideH": 1, "StrideW": 1}
+    return Operation("CONV_2D", [x, weights, bias], [y], "Conv2DOptions", options, 3)
+
+
+def rows_for(x: Tensor, count: int = 8) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(2).integers(-128, 128, (count, *x.shape)).astype(np.int8)
+
+
+def kernels_of(program: Program) -> list[str]:
+    return [call.operator.KERNEL for call in program.calls]
+
+
+@pytest.mark.parametrize("value", [None, -3, 0])
+def test_padding_with_the_zero_point_is_the_convolutions(value: int | None) -> None:
+    x, padded = int8(1, 5, 4, 3), int8(1, 8, 5, 3)
+    amounts = [(0, 0), (1, 2), (0, 1), (0, 0)]
+    inputs = [x, Tensor((4, 2), "int32", data=amounts)]
+    if value is not None:
+        inputs.append(Tensor((1,), scales=0.1, zero_points=-3, data=[value]))
+    kind = "PAD" if value is None else "PADV2"
+    pad = Operation(kind, inputs, [padded], f"{kind.capitalize()}Options".replace("v2", "V2"))
+    conv = convolution(padded, int8(1, 6, 4, 5), (3, 2))
+    if value == 0:
+        with pytest.raises(UnsupportedModelError, match="PADV2"):
+            converted(pad, conv)
+        return
+    program = converted(pad, conv)
+    assert kernels_of(program) == ["conv"]
+    assert_as_tflm(program, chain(pad, conv), rows_for(x))
+
+
+@pytest.mark.parametrize("kind", ["RELU", "RELU6"])
+def test_an_activation_behind_a_layer_is_the_layers(kind: str) -> None:
+    x, y = int8(1, 4, 4, 2), int8(1, 3, 3, 2, scale=0.3)
+    conv = convolution(x, y, (2, 2))
+    alike = [conv, Operation(kind, [y], [int8(1, 3, 3, 2, scale=0.3)])]
+    assert kernels_of(converted(*alike)) == ["conv"]
+    assert_as_tflm(converted(*alike), chain(*alike), rows_for(x))
+    rescaled = [conv, Operation("RELU", [y], [int8(1, 3, 3, 2, scale=0.2)])]
+    assert kernels_of(converted(*rescaled)) == ["conv", "lookup"]
+    assert_as_tflm(converted(*rescaled), chain(*rescaled), rows_for(x))
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_groups_of_channels(groups: int) -> None:
+    x = int8(1, 5, 4, 4)
+    conv = convolution(x, int8(1, 5, 4, 8, scale=0.9), (3, 2), same=True, groups=groups)
+    assert_as_tflm(converted(conv), chain(conv), rows_for(x))
+
+
+def test_a_batch_in_a_convolution_is_refused() -> None:
+    conv = convolution(int8(2, 4, 4, 2), int8(2, 3, 3, 2), (2, 2))
+    with pytest.raises(UnsupportedModelError, match="fix the batch with Input"):
+        converted(conv)
+
+
+def test_strides_of_0_are_damage() -> None:
+    conv = convolution(int8(1, 4, 4, 2), int8(1, 3, 3, 2), (2, 2))
+    with pytest.raises(FormatError, match=r"strides \(0, 0\)"):
+        converted(replace(conv, options={"Padding": 1}))
 
 
 def test_a_net_that_computes_nothing_is_told_so() -> None:

@@ -26,8 +26,7 @@ _ACTIVATIONS = [
     tflite.ActivationFunctionType.RELU_N1_TO_1,
 ]
 _NONE = tflite.ActivationFunctionType.NONE
-_SPREAD = 40.0
-"""Standard deviation that stored values are taken to have."""
+_POSITIVE = (tflite.ActivationFunctionType.RELU, tflite.ActivationFunctionType.RELU6)
 
 _MOST_ELEMENTS = 3000
 _MOST_OPERATORS = 7
@@ -67,6 +66,25 @@ class Net:
         return np.asarray(clipped, self.input.dtype)
 
 
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """Weights and bias of a layer, its activation, and what its output is quantized to."""
+
+    weights: Tensor
+    bias: Tensor | None
+    activation: int
+    scale: float
+    zero_point: int
+
+    def output(self, *shape: int) -> Tensor:
+        return Tensor(shape, scales=self.scale, zero_points=self.zero_point)
+
+    @property
+    def constants(self) -> list[Tensor]:
+        """Weights, and the bias if there is one."""
+        return [self.weights] if self.bias is None else [self.weights, self.bias]
+
+
 class _Drawing:
     """A net that grows."""
 
@@ -90,8 +108,11 @@ class _Drawing:
     def scale(self, around: float = 0.05) -> float:
         return float(np.float32(around * math.exp(self.rng.normal(0, 0.7))))
 
-    def zero_point(self) -> int:
-        return int(self.pick([-128, 127, 0, self.between(-128, 127), self.between(-40, 40)]))
+    def zero_point(self, activation: int = _NONE) -> int:
+        """In the middle mostly, at the end where only positive values are; at times anywhere."""
+        if self.chance(0.15):
+            return int(self.pick([-128, 127, self.between(-128, 127)]))
+        return -128 if activation in _POSITIVE else self.between(-30, 30)
 
     # ---- Tensors
 
@@ -107,21 +128,26 @@ class _Drawing:
     def like(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         return replace(x, shape=tuple(int(each) for each in shape))
 
-    def weights(self, shape: Sequence[int], axis: int, around: float, per_channel: bool) -> Tensor:
+    def layer(
+        self, x: Tensor, shape: Sequence[int], axis: int, terms: int, per_channel: float = 0.8
+    ) -> _Layer:
+        """Weights for sums of about `terms` products of `x`, which spread over int8."""
+        activation = self.pick(_ACTIVATIONS)
         limit = self.pick([127, 127, 127, 20, 3])
         data = self.rng.integers(-limit, limit + 1, shape)
         if self.chance(0.1):
             data[self.rng.random(data.shape) < 0.8] = 0
-        count = shape[axis] if per_channel else 1
-        scales = [self.scale(around) for _ in range(count)]
-        return Tensor(shape, scales=scales, axis=axis, data=data)
-
-    def bias(self, x: Tensor, weights: Tensor, channels: int, spread: float) -> Tensor | None:
-        if self.chance(0.15):
-            return None
-        values = self.rng.normal(0, spread, channels)
-        scales = np.float32(_one(x)) * np.atleast_1d(np.asarray(weights.scales, np.float32))
-        return Tensor((channels,), "int32", scales=scales, data=np.rint(values).astype(np.int64))
+        scale = self.scale()
+        size = max(float(np.sqrt((data.astype(float) ** 2).mean())), 0.5) * math.sqrt(terms)
+        count = shape[axis] if self.chance(per_channel) else 1
+        scales = [self.scale(scale / (size * _one(x))) for _ in range(count)]
+        weights = Tensor(shape, scales=scales, axis=axis, data=data)
+        bias = None
+        if self.chance(0.85):
+            values = np.rint(self.rng.normal(0, 20 * size, shape[axis])).astype(np.int64)
+            products = np.float32(_one(x)) * np.asarray(scales, np.float32)
+            bias = Tensor((shape[axis],), "int32", scales=products, data=values)
+        return _Layer(weights, bias, activation, scale, self.zero_point(activation))
 
     def add(self, kind: str, inputs: Sequence[Tensor | None], output: Tensor, *rest: Any) -> Tensor:
         """Append an operator; `rest` are the schema's table of options, its fields, the version."""
@@ -145,13 +171,6 @@ def _numbers(values: Sequence[Sequence[int]]) -> Tensor:
 
 _Kind = Callable[[_Drawing, Tensor], Tensor | None]
 """Appends an operator on a tensor and returns its output, or None where it does not fit."""
-
-
-def _output_scale(net: _Drawing, x: Tensor, weights: Tensor, terms: int) -> float:
-    """So that sums of `terms` products spread over int8, more or less."""
-    data = np.asarray(weights.data, np.float64)
-    weight = max(float(np.sqrt((data**2).mean())), 0.5) * float(np.mean(weights.scales))
-    return weight * _one(x) * math.sqrt(terms) * math.exp(net.rng.normal(0, 0.5))
 
 
 def _windows(
@@ -184,19 +203,19 @@ def _conv(net: _Drawing, x: Tensor) -> Tensor | None:
     padding, stride, size = window
     groups = net.pick([g for g in range(1, c + 1) if c % g == 0]) if net.chance(0.1) else 1
     channels = groups * net.between(1, 9)
-    weights = net.weights((channels, *kernel, c // groups), 0, 0.01, net.chance(0.8))
     terms = kernel[0] * kernel[1] * c // groups
-    bias = net.bias(x, weights, channels, 20 * _SPREAD * math.sqrt(terms))
-    output = net.int8((1, *size, channels), _output_scale(net, x, weights, terms))
+    layer = net.layer(x, (channels, *kernel, c // groups), 0, terms)
     options = {
         "Padding": padding,
         "StrideH": stride[0],
         "StrideW": stride[1],
         "DilationHFactor": dilation[0],
         "DilationWFactor": dilation[1],
-        "FusedActivationFunction": net.pick(_ACTIVATIONS),
+        "FusedActivationFunction": layer.activation,
     }
-    return net.add("CONV_2D", [x, weights, bias], output, "Conv2DOptions", options, 3)
+    inputs = [x, layer.weights, layer.bias]
+    output = layer.output(1, *size, channels)
+    return net.add("CONV_2D", inputs, output, "Conv2DOptions", options, 3)
 
 
 def _depthwise(net: _Drawing, x: Tensor) -> Tensor | None:
@@ -210,10 +229,7 @@ def _depthwise(net: _Drawing, x: Tensor) -> Tensor | None:
         return None
     padding, stride, size = window
     multiplier = net.pick([1, 1, 1, 2, 3])
-    weights = net.weights((1, *kernel, c * multiplier), 3, 0.01, net.chance(0.8))
-    terms = kernel[0] * kernel[1]
-    bias = net.bias(x, weights, c * multiplier, 20 * _SPREAD * math.sqrt(terms))
-    output = net.int8((1, *size, c * multiplier), _output_scale(net, x, weights, terms))
+    layer = net.layer(x, (1, *kernel, c * multiplier), 3, kernel[0] * kernel[1])
     options = {
         "Padding": padding,
         "StrideH": stride[0],
@@ -221,10 +237,11 @@ def _depthwise(net: _Drawing, x: Tensor) -> Tensor | None:
         "DepthMultiplier": multiplier,
         "DilationHFactor": dilation[0],
         "DilationWFactor": dilation[1],
-        "FusedActivationFunction": net.pick(_ACTIVATIONS),
+        "FusedActivationFunction": layer.activation,
     }
     # TFLM crashes where a bias that is left out has a place among the inputs.
-    inputs = [x, weights] + ([] if bias is None else [bias])
+    inputs = [x, *layer.constants]
+    output = layer.output(1, *size, c * multiplier)
     kind = "DepthwiseConv2DOptions"
     return net.add("DEPTHWISE_CONV_2D", inputs, output, kind, options, 3)
 
@@ -241,12 +258,11 @@ def _transpose_conv(net: _Drawing, x: Tensor) -> Tensor | None:
         for n, s, k in zip((h, w), stride, kernel, strict=True)
     ]
     channels = net.between(1, 6)
-    weights = net.weights((channels, *kernel, c), 0, 0.01, net.chance(0.8))
     terms = max(1, kernel[0] * kernel[1] * c // (stride[0] * stride[1]))
-    bias = net.bias(x, weights, channels, 20 * _SPREAD * math.sqrt(terms))
-    output = net.int8((1, *size, channels), _output_scale(net, x, weights, terms))
+    layer = net.layer(x, (channels, *kernel, c), 0, terms)
+    output = layer.output(1, *size, channels)
     options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
-    inputs = [_int32(*output.shape), weights, x] + ([] if bias is None else [bias])
+    inputs = [_int32(*output.shape), layer.weights, x, *layer.constants[1:]]
     return net.add("TRANSPOSE_CONV", inputs, output, "TransposeConvOptions", options, 3)
 
 
@@ -266,17 +282,16 @@ def _conv_1d(net: _Drawing, x: Tensor) -> Tensor | None:
         return None
     padding, stride, size = window
     channels = net.between(1, 8)
-    weights = net.weights((channels, *kernel, c), 0, 0.01, True)
-    terms = kernel[1] * c
-    output = net.int8((1, 1, size[1], channels), _output_scale(net, x, weights, terms))
-    bias = net.bias(x, weights, channels, 20 * _SPREAD * math.sqrt(terms))
+    layer = net.layer(x, (channels, *kernel, c), 0, kernel[1] * c)
+    output = layer.output(1, 1, size[1], channels)
     options = {
         "Padding": padding,
         "StrideH": 1,
         "StrideW": stride[1],
-        "FusedActivationFunction": net.pick(_ACTIVATIONS),
+        "FusedActivationFunction": layer.activation,
     }
-    net.add("CONV_2D", [image, weights, bias], output, "Conv2DOptions", options, 3)
+    inputs = [image, layer.weights, layer.bias]
+    net.add("CONV_2D", inputs, output, "Conv2DOptions", options, 3)
     sequence = net.like(output, (1, *output.shape[2:]))
     if net.chance(0.5):
         return net.add("SQUEEZE", [output], sequence, "SqueezeOptions", {"SqueezeDims": [1]})
@@ -290,14 +305,12 @@ def _dense(net: _Drawing, x: Tensor) -> Tensor | None:
     if elements // taken > 64:
         return None
     n = net.between(1, 20)
-    weights = net.weights((n, taken), 0, 0.01, net.chance(0.6))
-    bias = net.bias(x, weights, n, 20 * _SPREAD * math.sqrt(taken))
-    scale = _output_scale(net, x, weights, taken)
+    layer = net.layer(x, (n, taken), 0, taken, 0.6)
     shape = (*x.shape[:-1], n) if keep else (elements // taken, n)
-    options = {"FusedActivationFunction": net.pick(_ACTIVATIONS), "KeepNumDims": keep}
-    inputs = [x, weights, bias]
+    options = {"FusedActivationFunction": layer.activation, "KeepNumDims": keep}
+    inputs = [x, layer.weights, layer.bias]
     kind = "FullyConnectedOptions"
-    return net.add("FULLY_CONNECTED", inputs, net.int8(shape, scale), kind, options, 4)
+    return net.add("FULLY_CONNECTED", inputs, layer.output(*shape), kind, options, 4)
 
 
 def _pool(kind: str) -> _Kind:
@@ -355,9 +368,11 @@ def _arithmetic(kind: str) -> _Kind:
         if kind == "SUB" or (way == "two" and net.chance(0.5)):
             inputs.reverse()
         a, b = (_one(each) for each in inputs)
-        scale = a * b * _SPREAD * 2 if kind == "MUL" else max(a, b) * 1.4
-        output = net.int8(x.shape, scale * math.exp(net.rng.normal(0, 0.3)))
-        options = {"FusedActivationFunction": net.pick(_ACTIVATIONS)}
+        scale = a * b * 60 if kind == "MUL" else max(a, b) * 1.4
+        activation = net.pick(_ACTIVATIONS)
+        scale *= math.exp(net.rng.normal(0, 0.3))
+        output = net.int8(x.shape, scale, net.zero_point(activation))
+        options = {"FusedActivationFunction": activation}
         return net.add(kind, inputs, output, f"{kind.capitalize()}Options", options, 2)
 
     return drawn

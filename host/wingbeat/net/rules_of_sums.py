@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError
-from wingbeat.net.model import Dense, Node, Tensor
+from wingbeat.net.model import Convolution, Dense, Node, Tensor
 from wingbeat.net.rule import (
     Lowering,
     RefusedError,
     Rule,
+    expect_shape,
     expect_size,
     limits_of,
     options_of,
 )
+from wingbeat.reference import Operator
+from wingbeat.reference.conv import conv2d, output_size, same_padding
 from wingbeat.reference.dense import dense
 
 
@@ -31,18 +34,83 @@ def _dense(net: Lowering, node: Node) -> None:
     if rest:
         raise FormatError(f"an input of {source.n_elements} elements for {inputs} weights")
     expect_size(result, rows * outputs)
-    if rows > 1:
-        raise RefusedError("several rows", "")
-    layer = dense(
-        weights,
-        _bias(net, node, 2, outputs),
-        **_scaled(source, net.tensors[net.operand(node, 1)], result, options.activation),
+    bias = _bias(net, node, 2, outputs)
+    scaled = _scaled(source, net.tensors[net.operand(node, 1)], result, options.activation)
+    if rows == 1:
+        layer: Operator = dense(weights, bias, **scaled)
+    else:
+        shape = (rows, 1, inputs)
+        layer = conv2d(weights[:, None, None], bias, shape=shape, **scaled)
+    net.emit(node, layer, net.source(node), node.outputs[0])
+
+
+def _conv(net: Lowering, node: Node) -> None:
+    weights = _weights(net, node, 1, dimensions=4)
+    channels, groups = net.input(node).shape[-1], 1
+    if weights.shape[3] != channels:
+        groups, rest = divmod(channels, weights.shape[3])
+        if rest or weights.shape[0] % groups:
+            raise FormatError(f"weights {list(weights.shape)} for an input of {channels} channels")
+    _emit_conv(net, node, _ungrouped(weights, groups))
+
+
+def _depthwise(net: Lowering, node: Node) -> None:
+    weights = _weights(net, node, 1, dimensions=4, axis=3)
+    channels = net.input(node).shape[-1]
+    if weights.shape[0] != 1 or weights.shape[3] % channels:
+        raise FormatError(f"weights {list(weights.shape)} for an input of {channels} channels")
+    _emit_conv(net, node, _ungrouped(weights.transpose(3, 1, 2, 0), channels))
+
+
+def _ungrouped(weights: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
+    """Weights for all input channels: 0 for those of other groups."""
+    if groups == 1:
+        return weights
+    outputs, height, width, inputs = weights.shape
+    wide = np.zeros((groups, outputs // groups, height, width, groups, inputs), np.int8)
+    for group in range(groups):
+        each = slice(group * outputs // groups, (group + 1) * outputs // groups)
+        wide[group, :, :, :, group] = weights[each]
+    return wide.reshape(outputs, height, width, groups * inputs)
+
+
+def _emit_conv(net: Lowering, node: Node, weights: NDArray[np.int8]) -> None:
+    """Weights [outputs, height, width, inputs]."""
+    place = _window(net, node, weights.shape[1:3], weights.shape[0])
+    net.emit(node, conv2d(weights, **place), net.source(node), node.outputs[0])
+
+
+def _window(net: Lowering, node: Node, kernel: tuple[int, ...], channels: int) -> dict[str, Any]:
+    """The arguments that the factories of convolutions share."""
+    source, result = net.input(node), net.output(node)
+    options = options_of(node, Convolution)
+    if len(source.shape) != 4 or source.shape[0] != 1:
+        raise RefusedError(
+            f"its input has the shape {list(source.shape)}",
+            "expected [1, height, width, channels]: fix the batch with Input(batch_size=1)",
+        )
+    if min(*options.stride, *options.dilation) < 1:
+        raise FormatError(f"strides {options.stride} and dilations {options.dilation}")
+    size = source.shape[1:3]
+    padding = options.padding or ((0, 0), (0, 0))
+    if options.same:
+        top, left = (
+            same_padding(size[i], kernel[i], options.stride[i], options.dilation[i]) for i in (0, 1)
+        )
+        padding = top, left
+    rows, columns = (
+        output_size(size[i], kernel[i], options.stride[i], options.dilation[i], padding[i])
+        for i in (0, 1)
     )
-    net.emit(node, layer, *_ends(net, node))
-
-
-def _ends(net: Lowering, node: Node, number: int = 0) -> tuple[int, int]:
-    return net.source(node, number), node.outputs[0]
+    expect_shape(result, (1, rows, columns, channels))
+    return {
+        "bias": _bias(net, node, 2, channels),
+        "shape": source.shape[1:],
+        "stride": options.stride,
+        "dilation": options.dilation,
+        "padding": padding,
+        **_scaled(source, net.tensors[net.operand(node, 1)], result, options.activation),
+    }
 
 
 def _scaled(source: Tensor, weights: Tensor, result: Tensor, activation: str) -> dict[str, Any]:
@@ -94,5 +162,7 @@ def _bias(net: Lowering, node: Node, number: int, channels: int) -> NDArray[np.i
 
 
 RULES: Mapping[str, Rule] = {
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _dense,
 }
