@@ -138,13 +138,14 @@ def _operators() -> list[Workload]:
     sums = rng.integers(0, 2**20, (MOST_ROWS, 10), np.int32)
     pixels = rng.integers(0, 256, (MOST_ROWS, 64), np.uint8)
     return [
-        _single("probability, 10 classes", Probability(10, 16), scores.astype(np.int32)),
-        _single("shift, 10 to uint16", Shift(10, 4, "H"), sums),
-        _single("cast, 64 of uint8", Cast(64, "B"), pixels),
+        single("probability, 10 classes", Probability(10, 16), scores.astype(np.int32)),
+        single("shift, 10 to uint16", Shift(10, 4, "H"), sums),
+        single("cast, 64 of uint8", Cast(64, "B"), pixels),
     ]
 
 
-def _single(title: str, operator: Operator, x: NDArray[Any]) -> Workload:
+def single(title: str, operator: Operator, x: NDArray[Any]) -> Workload:
+    """A program of one operator, and rows for it."""
     ((typecode, n_elements),) = operator.inputs
     builder = ProgramBuilder(Descriptor(typecode, (n_elements,)))
     output = builder.add(operator, 0)

@@ -1,7 +1,8 @@
 """Will a model fit a board: heap, flash and time, before anything is copied.
 
 Heap is computed from the file as MicroPython's import takes it. Time comes from costs per step
-that were fitted to emulated cycles (``costs.toml``, made by ``bench/costs.py``).
+that were fitted to emulated cycles of a Cortex-M0+; on other processors, from instructions of an
+emulated one for each of those cycles (``costs.toml``, made by ``bench/costs.py``).
 """
 
 from __future__ import annotations
@@ -105,10 +106,13 @@ class Estimate:
     cycles : float
     basis : str
         What the number of visited nodes is: a mean over rows of data, or the worst case.
+    taken : str
+        What it was computed from.
     """
 
     cycles: float
     basis: str
+    taken: str = "emulated cycles"
 
 
 def terms(operator: Operator, work: Work | None = None) -> list[float]:
@@ -158,32 +162,64 @@ def estimate(program: Program, arch: str) -> Estimate | None:
     if known is None:
         return None
     golden = vectors_of(program)
-    values: dict[int, NDArray[Any]] = {0: golden.inputs.reshape(len(golden.inputs), -1)}
-    cycles, walked = float(known["call"]), False
+    kernels = kernel_cycles(program, golden.inputs, worst=not golden.real)
+    factors = known.get("factors")
+    if kernels is None or (factors is not None and not factors.keys() >= kernels.keys()):
+        return None
+    counted = known["call"] + len(program.calls) * known["operator"]
+    counted += sum(cost * (factors[name] if factors else 1) for name, cost in kernels.items())
+    walked = any(isinstance(call.operator, ForestWalk) for call in program.calls)
+    basis = "the same for every row"
+    if walked and golden.real:
+        basis = f"mean of {len(golden.inputs)} rows of data"
+    elif walked:
+        basis = "worst case: every tree's deepest"
+    if factors is None:
+        return Estimate(counted, basis)
+    each = float(known["cycles_per_instruction"])
+    taken = f"emulated instructions at {each:g} cycles each"
+    return Estimate(counted * each, basis, taken)
+
+
+def kernel_cycles(
+    program: Program, x: NDArray[Any], *, worst: bool = False
+) -> dict[str, float] | None:
+    """Cycles of a program's kernels on armv6m by their costs, summed by the name that costs have.
+
+    Parameters
+    ----------
+    x : array [rows, *input.shape]
+        What the work of forests is counted on.
+    worst : bool
+        Take the most work that a row can be for a forest.
+
+    Returns
+    -------
+    dict or None
+        None where an operator has no costs.
+    """
+    costs_of = costs()["armv6m"]["kernels"]
+    values: dict[int, NDArray[Any]] = {0: x.reshape(len(x), -1)}
+    cycles: dict[str, float] = {}
     for call in program.calls:
         operator = call.operator
         inputs = [values[index] for index in call.operands[: len(operator.inputs)]]
         work = None
         if isinstance(operator, ForestWalk):
-            walked = True
-            work = operator.mean_work(inputs[0]) if golden.real else operator.worst_work()
-        kernel = known["kernels"].get(_costs_name(operator))
-        if kernel is None:
+            work = operator.worst_work() if worst else operator.mean_work(inputs[0])
+        name = costs_name(operator)
+        if name not in costs_of:
             return None
-        cycles += known["operator"] + float(np.dot(kernel, terms(operator, work)))
+        cost = float(np.dot(costs_of[name], terms(operator, work)))
+        cycles[name] = cycles.get(name, 0.0) + cost
         results = operator.apply(*inputs)
         for index, result in zip(call.operands[len(inputs) :], results, strict=False):
             values[index] = result
-    if not walked:
-        return Estimate(cycles, "the same for every row")
-    rows = len(golden.inputs)
-    return Estimate(
-        cycles,
-        f"mean of {rows} rows of data" if golden.real else "worst case: every tree's deepest",
-    )
+    return cycles
 
 
-def _costs_name(operator: Operator) -> str:
+def costs_name(operator: Operator) -> str:
+    """The name that an operator's kernel has in ``costs.toml``."""
     # A weight through the table costs what one in the leaf costs, but for a load.
     return operator.KERNEL.replace("_table", "_pairs")
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from wingbeat.blobs import archs
+from wingbeat.check import estimate
 from wingbeat.convert import convert
 from wingbeat.program import Program
 from wingbeat.runner import run_module
@@ -45,3 +47,24 @@ def test_digits(target: str, dtype: str) -> None:
 
 def test_every_architecture_has_a_target() -> None:
     assert {open_target(name).arch for name in TARGETS} == set(archs())
+
+
+@pytest.mark.parametrize("target", [name for name in TARGETS if name not in ("unix", "m0")])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_time_of_check_is_near(target: str, dtype: str) -> None:
+    # A forest that the costs were not fitted on.
+    data = digits()
+    estimator = RandomForestClassifier(7, max_depth=5, random_state=3)
+    estimator.fit(data.test_x, data.test_y)
+    rows = data.test_x[:16].astype(dtype)
+    forest = convert(estimator, name="forest", dtype=dtype, rows=rows)
+    with open_target(target) as machine:
+        run = run_module(machine, forest.assemble(machine.arch), rows)
+        found = estimate(forest, machine.arch)
+    assert run.ticks is not None
+    assert found is not None
+    counted = found.cycles
+    if run.unit == "instructions":
+        assert found.taken == "emulated instructions at 1.5 cycles each"
+        counted /= 1.5
+    assert abs(counted / run.ticks - 1) < 0.1

@@ -77,6 +77,11 @@ def test_every_board_is_checked(name: str, tmp_path: Path, small: Program) -> No
     assert document["arch"] == board.arch
     assert document["limits"]["heap"]["limit"] == board.heap
     assert document["limits"]["flash"]["limit"] == board.flash
+    assert document["us_per_run"] == pytest.approx(
+        document["cycles_per_run"] * 1e6 / board.clock, 1e-3
+    )
+    assert document["taken"] == "estimated"
+    assert ("instructions" in document["estimated_from"]) == (board.arch != "armv6m")
 
 
 def test_the_page_has_every_board() -> None:
@@ -90,9 +95,11 @@ def test_the_page_has_every_board() -> None:
 
 
 def test_terms_and_costs_agree(small: Program) -> None:
-    for arch in costs().values():
-        for kernel, values in arch["kernels"].items():
-            assert all(value >= 0 for value in values), kernel
+    for kernel, values in costs()["armv6m"]["kernels"].items():
+        assert all(value >= 0 for value in values), kernel
+    for arch in ("armv7m", "armv7emsp", "rv32imc", "xtensawin"):
+        for kernel, factor in costs()[arch]["factors"].items():
+            assert 0.2 < factor < 3, (arch, kernel)
     walk = small.calls[0].operator
     assert isinstance(walk, ForestWalk)
     counted = terms(walk, walk.worst_work())

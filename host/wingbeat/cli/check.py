@@ -56,6 +56,7 @@ def _document(file: Path, result: Check) -> dict[str, Any]:
         "cycles_per_run": None if time is None else round(time.cycles),
         "us_per_run": result.us,
         "taken": None if time is None else "estimated",
+        "estimated_from": None if time is None else time.taken,
         "basis": None if time is None else time.basis,
         "source": result.board.source,
     }
@@ -81,8 +82,8 @@ def _shown(result: Check) -> list[Any]:
 
 def _time(result: Check) -> str:
     if result.time is None or result.us is None:
-        return f"not known: no cycles were counted for {result.board.arch}"
+        return f"not known: an operator of it was not measured for {result.board.arch}"
     return (
-        f"{result.us:.0f} µs per run at {result.board.clock / 1e6:.0f} MHz (estimated from emulated"
-        f" cycles; {result.time.basis})"
+        f"{result.us:.0f} µs per run at {result.board.clock / 1e6:.0f} MHz (estimated from"
+        f" {result.time.taken}; {result.time.basis})"
     )
