@@ -90,10 +90,12 @@ class KernelSource:
     name: str
     source: str
     defines: dict[str, str] = field(default_factory=dict)
+    small: bool = False
 
     @property
     def flags(self) -> list[str]:
-        return [f"-D{name}={value}" for name, value in self.defines.items()]
+        defines = [f"-D{name}={value}" for name, value in self.defines.items()]
+        return [*defines, "-Os"] if self.small else defines
 
 
 def ports() -> dict[str, Port]:

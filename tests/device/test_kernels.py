@@ -11,6 +11,7 @@ import pytest
 from device.harness import OK, Kernels, kernel_names
 from vectors import Case, Operands, all_cases, bad_cases, conv, operands_of
 from vectors.dense import small_layers
+from vectors.elementwise import small_elementwise_operators
 from vectors.forest import small_operator, sound_operators
 from vectors.signals import small_signal_operators
 from wingbeat.errors import FormatError
@@ -23,7 +24,6 @@ from wingbeat.reference import (
     decode_operator,
 )
 from wingbeat.reference.forest import FEATURES, Leaves
-from wingbeat.reference.lookup import Lookup
 from wingbeat.reference.window_stats import STATISTICS
 
 _LARGE = 1 << 20
@@ -96,9 +96,9 @@ def _small_operators() -> Iterator[Operator]:
     yield Shift(6, 3, "i")
     yield Probability(6, 16)
     yield Probability(1, 30)
-    yield Lookup(np.arange(256, dtype=np.uint8), 6)
     yield from small_layers()
     yield from conv.small_operators()
+    yield from small_elementwise_operators()
     for features in FEATURES:
         for leaves in Leaves:
             yield small_operator(features, leaves)

@@ -11,8 +11,8 @@ from vectors import (
     cast,
     conv,
     dense,
+    elementwise,
     forest,
-    lookup,
     probability,
     shift,
     signals,
@@ -38,7 +38,7 @@ _MODULES = (
     forest,
     conv,
     dense,
-    lookup,
+    *elementwise.MODULES,
     *signals.MODULES,
 )
 

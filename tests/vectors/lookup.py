@@ -13,6 +13,11 @@ from wingbeat.reference.lookup import DTYPES, MAX_ELEMENTS, Lookup
 _ALL = np.arange(256, dtype=np.uint8)
 
 
+def small_operators() -> Iterable[Lookup]:
+    """Yield operators for the tests of changed parameters."""
+    yield Lookup(_ALL, 6)
+
+
 def cases(seed: int) -> Iterable[Case]:
     """Yield every input byte, every number of elements around a block of eight, and random ones."""
     rng = np.random.default_rng(seed)

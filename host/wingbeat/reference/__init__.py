@@ -17,6 +17,7 @@ from ..errors import FormatError
 from .cast import Cast
 from .conv import Conv2D
 from .dense import Dense
+from .elementwise import ELEMENTWISE
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
 from .probability import Probability
@@ -93,7 +94,7 @@ _CLASSES = (
     Shift,
     Conv2D,
     Dense,
-    Lookup,
+    *ELEMENTWISE,
     *SIGNALS,
 )
 _FORESTS = {

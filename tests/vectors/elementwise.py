@@ -1,0 +1,16 @@
+"""The vectors of the operators of nets that work on single elements, or only move them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vectors import lookup, softmax8
+from wingbeat.reference import Operator
+
+MODULES = (lookup, softmax8)
+
+
+def small_elementwise_operators() -> Iterator[Operator]:
+    """Yield operators with few parameters, every kernel of them."""
+    for module in MODULES:
+        yield from module.small_operators()
