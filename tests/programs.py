@@ -13,7 +13,9 @@ from vectors.signals import small_signal_operators
 from wingbeat.convert import convert
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 from wingbeat.reference import Cast, Operator, Probability, Shift, WindowStats
+from wingbeat.reference.band_energies import log_band_energies, mel_bands
 from wingbeat.reference.forest import FEATURES, ForestWalk, Leaves
+from wingbeat.reference.power_spectrum import power_spectrum
 
 _DTYPES = {"u8": "uint8", "i8": "int8", "i16": "int16", "f32": "float32", "f32_positive": "float32"}
 
@@ -74,8 +76,18 @@ def small_programs() -> dict[str, Program]:
             operators.append(small_operator(features, leaves))
     operators += [each for each in small_signal_operators() if len(each.inputs) == 1]
     found = {operator.KERNEL: program_of("small", operator) for operator in operators}
+    found["log_mel"] = log_mel_program("log_mel", 64, 8)
     found["chain"] = small_model()
     return found
+
+
+def log_mel_program(name: str, n: int, n_bands: int) -> Program:
+    """Return a program that computes logarithms of mel energies of n samples."""
+    spectrum = power_spectrum(n)
+    bands = log_band_energies(mel_bands(8000, n, n_bands))
+    builder = ProgramBuilder(Descriptor("h", (n,)))
+    power = builder.add(spectrum, 0)
+    return builder.finish(name, builder.add(bands, power, power + 1), Decision.NONE)
 
 
 def small_model(name: str = "small") -> Program:

@@ -3,7 +3,7 @@
 //
 // params:    u16 n, u8 n_channels, u8 0, i16 window[n / 2 + 1], i16 0, twiddles (cos, sin as i16)
 // operand 0: input, int16 [n][n_channels]
-// operand 1: output, int32 [n_channels][n / 2 + 1]: power
+// operand 1: output, int32 [n_channels][n / 2 + 1]: power, to be used as uint32
 // operand 2: output, int32 [n_channels]: the power is power * 2^exponent
 //
 // A channel is transformed where its power will be, as n / 2 words of two int16: the real part is
@@ -269,7 +269,7 @@ static int32_t transform(const spectrum_t *spectrum, const int16_t *x, uint32_t 
         twiddles += 3 * quarter;
         exponent += (int32_t)shift - TWIDDLE_BITS;
     }
-    shift = bits_of_words(z, n / 2) + 1;
+    shift = bits_of_words(z, n / 2);
     separate(z, n / 2, shift, twiddles);
     return 2 * (exponent + (int32_t)shift - TWIDDLE_BITS - 1);
 }

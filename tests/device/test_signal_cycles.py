@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from rp2040.bare import BareCore, Result
 
 from wingbeat.reference import DTYPES, Operator
+from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
+from wingbeat.reference.log2 import Log2
+from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.power_spectrum import power_spectrum
 
 SPECTRUM_CYCLES = 100_000  # of 512 points
+LOG_MEL_CYCLES = 180_000  # of 512 points and 40 bands
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +51,26 @@ def test_power_spectrum(core: BareCore, n: int, channels: int) -> None:
 def test_cycles_of_a_power_spectrum(core: BareCore) -> None:
     result = core.run(power_spectrum(512), loud_noise(3, 512))
     assert result.cycles.max() <= SPECTRUM_CYCLES
+
+
+def test_band_energies(core: BareCore) -> None:
+    power, exponent = power_spectrum(256, 2).apply(loud_noise(3, 512))
+    weights = mel_bands(8000, 256, 20)
+    check_operator(core, log_band_energies(weights, 2), power, exponent)
+    check_operator(core, band_energies(weights, 2, gain=-9), power, exponent)
+
+
+def test_logarithm(core: BareCore) -> None:
+    x = np.random.default_rng(1).integers(-10, 2**31, (3, 50)).astype(np.int32)
+    check_operator(core, Log2(50, -512), x)
+
+
+def test_matrix(core: BareCore) -> None:
+    check_operator(core, matrix(dct_weights(40, 13), n_rows=2), loud_noise(3, 80))
+
+
+def test_cycles_of_log_mel(core: BareCore) -> None:
+    x = loud_noise(3, 512)
+    spectrum = core.run(power_spectrum(512), x)
+    bands = core.run(log_band_energies(mel_bands(16000, 512, 40)), *spectrum.outputs)
+    assert (spectrum.cycles + bands.cycles).max() <= LOG_MEL_CYCLES

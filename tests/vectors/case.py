@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -104,6 +105,29 @@ def bad_operands(good: Operands, n_inputs: int = 1) -> Iterable[tuple[Operands, 
         for delta in (-size, -4, -2, -1, 1, 2, 4, 1 << 16, 1 << 31):
             if size + delta >= 0:
                 yield _with_operand(good, position, (typecode, size + delta)), n_inputs
+
+
+def bad_calls(
+    operator: Operator, changes: Sequence[tuple[int, str, Sequence[int]]]
+) -> Iterator[BadCase]:
+    """Yield calls of an operator with parameters or operands that its kernel must refuse.
+
+    Parameters
+    ----------
+    changes : sequence of position, struct format, values
+        What each of its parameters must not be, besides a wrong length of all of them.
+    """
+    good, operands, n_inputs = operator.encode(), operands_of(operator), len(operator.inputs)
+    wrong = [("cut short", good[:size]) for size in (*range(0, min(len(good), 16), 4), -4)]
+    wrong.append(("too long", good + bytes(4)))
+    for at, layout, values in changes:
+        for value in values:
+            field = struct.pack(layout, value)
+            wrong.append((f"{value} at {at}", good[:at] + field + good[at + len(field) :]))
+    for name, params in wrong:
+        yield BadCase(name, operator.KERNEL, params, operands, n_inputs)
+    for i, (others, n) in enumerate(bad_operands(operands, n_inputs)):
+        yield BadCase(f"bad operands {i}", operator.KERNEL, good, others, n)
 
 
 def _with_operand(operands: Operands, position: int, other: tuple[str, int]) -> Operands:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from vectors.case import BadCase, Case, bad_operands, make_cases, operands_of
+from vectors.case import BadCase, Case, bad_calls, make_cases
 from wingbeat.reference.power_spectrum import WINDOWS, PowerSpectrum, power_spectrum
 
 LENGTHS = (64, 128, 256, 512, 1024, 2048)
@@ -34,24 +34,15 @@ def sound_operators() -> Iterator[PowerSpectrum]:
 def bad_cases() -> Iterable[BadCase]:
     """Yield calls that the kernel must refuse."""
     for operator in sound_operators():
-        for i, (params, name) in enumerate(_bad_params(operator.encode())):
-            yield BadCase(f"{name} {i}", operator.KERNEL, params, operands_of(operator))
-        for i, (operands, n_inputs) in enumerate(bad_operands(operands_of(operator))):
-            name = f"bad operands {i}"
-            yield BadCase(name, operator.KERNEL, operator.encode(), operands, n_inputs)
-
-
-def _bad_params(good: bytes) -> Iterator[tuple[bytes, str]]:
-    for size in (0, 4, 8, len(good) - 4):
-        yield good[:size], "cut short"
-    yield good + bytes(4), "too long"
-    for n in (0, 1, 2, 32, 63, 65, 96, 256, 2048, 4096, 32768, 65535):
-        yield n.to_bytes(2, "little") + good[2:], "another length"
-    yield good[:2] + b"\0" + good[3:], "no channel"
-    yield good[:3] + b"\1" + good[4:], "reserved byte"
-    end = 4 + 2 * (int.from_bytes(good[:2], "little") // 2 + 2)
-    for at in (end - 2, end - 1):
-        yield good[:at] + b"\1" + good[at + 1 :], "padding"
+        end = 4 + 2 * (operator.n // 2 + 2)
+        lengths = (0, 1, 2, 32, 63, 65, 96, 256, 2048, 4096, 32768, 65535)
+        changes = [
+            (0, "<H", lengths),
+            (2, "<B", (0, operator.n_channels + 1)),
+            (3, "<B", (1, 255)),
+            (end - 2, "<H", (1, 256)),
+        ]
+        yield from bad_calls(operator, changes)
 
 
 def _rows(rng: np.random.Generator, n: int, channels: int) -> Iterator[NDArray[np.int16]]:

@@ -20,7 +20,7 @@ pass         result of sums ``s``                                          shift
 first        ``(s + 2^t / 2) >> t``, s from ``x w``, w in steps of 2^-14   p + 1; with radix 2
                                                                            p
 radix 4      ``(s + 2^t / 2) >> t``, s from ``z * twiddle`` and 2^13 z     p + 1
-separation   ``(s + 2^t / 2) >> t``, the same                              p + 1
+separation   ``(s + 2^t / 2) >> t``, the same                              p
 ===========  ============================================================  ===================
 
 The window is even: ``w[i] = w[n - i]`` ("periodic", as for spectral analysis), so half of it is
@@ -218,8 +218,8 @@ class PowerSpectrum:
         Returns
         -------
         tuple of two ndarrays
-            Power, int32 [rows, n_channels * n_bins], 0 or more, and exponents, int32
-            [rows, n_channels]: the power is ``power * 2^exponent``.
+            Power, int32 [rows, n_channels * n_bins] whose bits are those of a uint32, and
+            exponents, int32 [rows, n_channels]: the power is ``power * 2^exponent``.
 
         Raises
         ------
@@ -416,7 +416,7 @@ def _radix4_pass(
 
 def _separate(re: _Ints, im: _Ints, exponent: _Ints, twiddles: _Ints) -> tuple[_Ints, _Ints]:
     """Power of the real signal's spectrum [rows, n / 2 + 1] from that of the complex one."""
-    shift = _bits(re, im) + 1
+    shift = _bits(re, im)
     half = re.shape[1]
     rounding = _rounding(shift)
     power = np.zeros((len(re), half + 1), np.int32)
