@@ -210,45 +210,81 @@ static void sum_stretches(const conv_t *conv, const pair_t *pair, pair_t *start)
     }
 }
 
-// Copies n bytes, or fills them with the padding where there is no source.
-static int8_t *put(int8_t *to, const int8_t *from, int32_t n, int8_t padding) {
+// Taps in front of the map, on it and behind it.
+typedef struct {
+    int32_t front;
+    int32_t on;
+    int32_t behind;
+} span_t;
+
+static span_t span_of(int32_t first, int32_t size, int32_t taps) {
+    int32_t start = first < 0 ? -first : 0;
+    int32_t end = size - first;
+    start = start < taps ? start : taps;
+    end = end < taps ? end : taps;
+    end = end > start ? end : start;
+    span_t span = {start, end - start, taps - end};
+    return span;
+}
+
+static inline int8_t *fill(int8_t *to, int32_t n, int8_t padding) {
     for (int8_t *end = to + n; to != end; to++) {
-        *to = from ? *from++ : padding;
+        *to = padding;
     }
     return to;
 }
 
-// Copies one row of a patch: what lies on the map, and the padding on both sides of it.
-static int8_t *copy_row(
-    const conv_t *conv, const int8_t *row, int32_t column, int32_t taps, int8_t *to) {
-    int32_t channels = conv->window.in_channels;
-    int32_t width = conv->window.in_width;
-    int32_t first = column < 0 ? -column : 0;
-    int32_t end = taps;
-    if (end > width - column) {
-        end = width - column;
+// Copies runs of span->on bytes, each with padding around it. gap: from the end of a run to the
+// next one.
+static WB_APART int8_t *copy_runs(
+    int8_t *to, const int8_t *from, const span_t *span, int32_t gap, int32_t n, int8_t padding) {
+    for (; n != 0; n--, from += gap) {
+        to = fill(to, span->front, padding);
+        for (const int8_t *end = from + span->on; from != end; from++) {
+            *to++ = *from;
+        }
+        to = fill(to, span->behind, padding);
     }
-    if (row == 0 || first >= end) {
-        return put(to, 0, taps * channels, conv->padding);
-    }
-    to = put(to, 0, first * channels, conv->padding);
-    to = put(to, row + (column + first) * channels, (end - first) * channels, conv->padding);
-    return put(to, 0, (taps - end) * channels, conv->padding);
+    return to;
 }
 
-static void copy_patch(
+// Copies what lies under height x width taps that follow each other.
+static WB_APART int8_t *copy_taps(
+    const conv_t *conv, const int8_t *x, const corner_t *corner, int32_t height, int32_t width,
+    int8_t *to) {
+    const wb_window_t *window = &conv->window;
+    int32_t channels = window->in_channels;
+    int32_t length = width * channels;
+    span_t rows = span_of(corner->row, window->in_height, height);
+    span_t run = span_of(corner->column, window->in_width, width);
+    to = fill(to, rows.front * length, conv->padding);
+    if (rows.on != 0) {
+        int32_t pixel = (corner->row + rows.front) * window->in_width;
+        pixel += run.on == 0 ? 0 : corner->column + run.front;
+        run.front *= channels;
+        run.on *= channels;
+        run.behind *= channels;
+        int32_t gap = window->in_width * channels - run.on;
+        to = copy_runs(to, x + pixel * channels, &run, gap, rows.on, conv->padding);
+    }
+    return fill(to, rows.behind * length, conv->padding);
+}
+
+static WB_APART void copy_patch(
     const conv_t *conv, const int8_t *x, const corner_t *corner, int8_t *to) {
     const wb_window_t *window = &conv->window;
-    uint32_t row_size = (uint32_t)window->in_width * window->in_channels;
-    int32_t dilation = window->dilation_width;
-    int32_t taps = dilation == 1 ? window->kernel_width : 1;
-    int32_t row = corner->row;
-    for (uint32_t i = window->kernel_height; i != 0; i--, row += window->dilation_height) {
-        const int8_t *at = (uint32_t)row < window->in_height ? x + (uint32_t)row * row_size : 0;
-        int32_t column = corner->column;
-        for (int32_t j = 0; j < window->kernel_width; j += taps, column += dilation) {
-            to = copy_row(conv, at, column, taps, to);
+    if (window->dilation_height == 1 && window->dilation_width == 1) {
+        copy_taps(conv, x, corner, window->kernel_height, window->kernel_width, to);
+        return;
+    }
+    corner_t tap = *corner;
+    for (uint32_t i = window->kernel_height; i != 0; i--) {
+        tap.column = corner->column;
+        for (uint32_t j = window->kernel_width; j != 0; j--) {
+            to = copy_taps(conv, x, &tap, 1, 1, to);
+            tap.column += window->dilation_width;
         }
+        tap.row += window->dilation_height;
     }
 }
 
@@ -260,7 +296,7 @@ static int32_t is_inside(const wb_window_t *window, const corner_t *corner) {
 }
 
 // Packs the patches at three corners, and finds what the accumulators start from.
-static void gather(
+static WB_APART void gather(
     const conv_t *conv, const int8_t *x, const corner_t corners[PIXELS], pair_t *pairs) {
     const wb_window_t *window = &conv->window;
     uint32_t patch = patch_of(window);

@@ -43,4 +43,7 @@ int32_t wb_kernel(const wb_call_t *call);
 // For the checks: small rather than fast, and out of the way of what is fast.
 #define WB_COLD __attribute__((cold, noinline))
 
+// A function of its own, so that the loops in it have the registers for themselves.
+#define WB_APART __attribute__((noinline))
+
 #endif
