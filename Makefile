@@ -46,6 +46,7 @@ fuzz: setup
 	$(PYTHON) tests/fuzz/fuzz.py
 
 wheel: build
+	rm -rf build
 	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 
 clean:
