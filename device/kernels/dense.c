@@ -9,8 +9,10 @@
 
 #define CHANNELS 4u // output channels in a word of weights
 
-// Inputs whose products the packed sums hold: 508 * 128 * 128 is below 2^23.
-#define SEGMENT 508u
+// Inputs whose products the packed sums hold: 256 * 255 * 128 is below 2^23.
+#define SEGMENT 256u
+
+#define LANE_WORDS 128u // 128 * 2 * 255 is below 2^16
 
 typedef struct {
     uint16_t n_inputs;  // 1 or more
@@ -18,13 +20,6 @@ typedef struct {
     wb_scale_t scale;
     // Then the scale's channels, then the weights.
 } dense_t;
-
-// Sums of four channels, each within 24 bits, modulo 2^32.
-typedef struct {
-    uint32_t all; // s0 + 2^8 s1 + 2^16 s2 + 2^24 s3
-    uint32_t odd; // s1 + 2^16 s3
-    uint32_t top; // s2 + 2^8 s3
-} packed_t;
 
 static const dense_t *dense_of(const wb_call_t *call) {
     return (const dense_t *)(const void *)call->params;
@@ -39,23 +34,62 @@ static uint32_t n_stored(const dense_t *dense) {
     return (dense->n_inputs + 3u) & ~3u;
 }
 
-// Weights are stored as w + 128, which adds 128 times the sum of the inputs to each channel.
+static const uint32_t *weights_of(const dense_t *dense) {
+    const uint8_t *scale = (const uint8_t *)&dense->scale;
+    const void *weights = scale + wb_scale_size(&dense->scale, dense->n_outputs);
+    return (const uint32_t *)weights;
+}
+
+// The sum of up to LANE_WORDS words of four int8 each: of x + 128, in two lanes of 16 bits.
+static int32_t sum_of_words(const uint32_t *words, uint32_t n_words) {
+    uint32_t lanes = 0;
+    for (const uint32_t *end = words + n_words; words != end; words++) {
+        uint32_t word = *words ^ 0x80808080u;
+        lanes += (word & 0x00ff00ffu) + ((word >> 8) & 0x00ff00ffu);
+    }
+    return (int32_t)((lanes & 0xffffu) + (lanes >> 16) - 512u * n_words);
+}
+
+// Weights are stored as w + 128: what that adds to each sum, with the other sign.
+static int32_t offset_of(const int8_t *x, uint32_t n_inputs) {
+    const int8_t *end = x + n_inputs;
+    int32_t sum = 0;
+    while (x != end) {
+        uint32_t n_words = (uint32_t)(end - x) / 4;
+        if (((uintptr_t)x & 3) != 0 || n_words == 0) {
+            sum += *x++;
+        } else {
+            n_words = n_words < LANE_WORDS ? n_words : LANE_WORDS;
+            sum += sum_of_words((const uint32_t *)(const void *)x, n_words);
+            x += 4 * n_words;
+        }
+    }
+    return -128 * sum;
+}
+
+#if defined(__ARM_ARCH_6M__)
+#include "kernels/dense_armv6m.h"
+#else
+
+// Sums of four channels, each within 24 bits, modulo 2^32.
+typedef struct {
+    uint32_t all; // s0 + 2^8 s1 + 2^16 s2 + 2^24 s3
+    uint32_t odd; // s1 + 2^16 s3
+    uint32_t top; // s2 + 2^8 s3
+} packed_t;
+
+// step: words between the weights of one input and the next.
 static packed_t multiplied(
     const uint32_t *weights, uint32_t step, const int8_t *x, uint32_t n_inputs) {
     packed_t sums = {0, 0, 0};
-    uint32_t offset = 0;
     for (const int8_t *end = x + n_inputs; x != end; x++) {
         uint32_t word = *weights;
         uint32_t value = (uint32_t)(int32_t)*x;
         sums.all += word * value;
         sums.odd += ((word >> 8) & 0x00ff00ffu) * value;
         sums.top += (word >> 16) * value;
-        offset += value;
         weights += step;
     }
-    sums.all -= offset * 0x80808080u;
-    sums.odd -= offset * 0x00800080u;
-    sums.top -= offset * 0x00008080u;
     return sums;
 }
 
@@ -63,7 +97,7 @@ static uint32_t signed_byte(uint32_t value) {
     return (uint32_t)(int32_t)(int8_t)(value & 0xffu);
 }
 
-// Adds the four sums, low 16 bits and high 8 bits of each apart.
+// Adds the four sums; their low 16 and high 8 bits are found apart.
 static void add_unpacked(packed_t packed, int32_t sums[CHANNELS]) {
     uint32_t even = packed.all - (packed.odd << 8); // s0 + 2^16 s2
     uint32_t high0 = signed_byte((even >> 16) - packed.top);
@@ -80,13 +114,9 @@ static void add_unpacked(packed_t packed, int32_t sums[CHANNELS]) {
     sums[3] += (int32_t)((high3 << 16) + low3);
 }
 
-// The sums of one word's channels. step: words between the weights of one input and the next.
 static void sum_block(
     const dense_t *dense, const uint32_t *weights, uint32_t step, const int8_t *x,
     int32_t sums[CHANNELS]) {
-    for (uint32_t i = 0; i < CHANNELS; i++) {
-        sums[i] = 0;
-    }
     for (uint32_t left = dense->n_inputs; left != 0;) {
         uint32_t n = left < SEGMENT ? left : SEGMENT;
         add_unpacked(multiplied(weights, step, x, n), sums);
@@ -109,21 +139,25 @@ static void scale_block(
     }
 }
 
-static void run(const wb_call_t *call) {
-    const dense_t *dense = dense_of(call);
-    const uint8_t *tables = (const uint8_t *)&dense->scale;
-    const void *start = tables + wb_scale_size(&dense->scale, dense->n_outputs);
-    const uint32_t *weights = (const uint32_t *)start;
-    const int8_t *x = (const int8_t *)call->operand[0].data;
+static void run_layer(const dense_t *dense, const int8_t *x, int32_t offset, uint8_t *out) {
+    const uint32_t *weights = weights_of(dense);
     uint32_t blocks = n_blocks(dense);
     for (uint32_t block = 0; block < blocks; block++) {
-        int32_t sums[CHANNELS];
+        int32_t sums[CHANNELS] = {offset, offset, offset, offset};
         // Two blocks lie side by side; a last one may be alone.
         uint32_t step = (block | 1u) < blocks ? 2 : 1;
         const uint32_t *first = weights + (block & ~1u) * n_stored(dense) + (block & 1u);
         sum_block(dense, first, step, x, sums);
-        scale_block(dense, block * CHANNELS, sums, call->operand[1].data);
+        scale_block(dense, block * CHANNELS, sums, out);
     }
+}
+
+#endif
+
+static void run(const wb_call_t *call) {
+    const dense_t *dense = dense_of(call);
+    const int8_t *x = (const int8_t *)call->operand[0].data;
+    run_layer(dense, x, offset_of(x, dense->n_inputs), call->operand[1].data);
 }
 
 WB_COLD static int32_t check(const wb_call_t *call) {
