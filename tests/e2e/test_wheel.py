@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ FOLDERS = ("device", "host", "ports")
 FILES = ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements-dev.txt")
 
 
-def run(command: list[str | Path], folder: Path, variables: dict[str, str]) -> str:
+def run(*command: str | Path, folder: Path, variables: Mapping[str, str] = os.environ) -> str:
     done = subprocess.run(
         [str(word) for word in command],
         cwd=folder,
@@ -55,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stale.parent.mkdir(parents=True)
     stale.touch()
     # Set up and built: `make test` has done that.
-    run(["make", "-o", "build", "wheel", f"VENV={sys.prefix}"], tree, dict(os.environ))
+    run("make", "-o", "build", "wheel", f"VENV={sys.prefix}", folder=tree)
     (made,) = (tree / "dist").iterdir()
     return made
 
@@ -84,21 +86,19 @@ def test_installed_wheel_converts_as_the_tree_does(
     wheel: Path, program: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    run([sys.executable, "-m", "venv", home], tmp_path, dict(os.environ))
+    run(sys.executable, "-m", "venv", home, folder=tmp_path)
     # No compiler, and nothing of this tree or of the environment of the tests.
     kept = ("PIP_", "SSL_", "HTTP", "http", "REQUESTS_", "NO_PROXY", "no_proxy", "HOME", "XDG_")
     clean = {name: value for name, value in os.environ.items() if name.startswith(kept)}
     clean["PATH"] = str(home / "bin")
-    pinned = ["-c", ROOT / "requirements-dev.txt"]
-    quiet = ["--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
-    run([home / "bin" / "pip", "install", *quiet, *pinned, wheel], tmp_path, clean)
-    where = [home / "bin" / "python", "-c", "import wingbeat; print(wingbeat.__file__)"]
-    assert run(where, tmp_path, clean).startswith(str(home))
+    here = partial(run, folder=tmp_path, variables=clean)
+    pinned = ("--only-binary", ":all:", "-c", ROOT / "requirements-dev.txt")
+    here("pip", "install", "--quiet", "--disable-pip-version-check", *pinned, wheel)
+    assert here("python", "-c", "print(__import__('wingbeat').__file__)").startswith(str(home))
     loaded = Program.load(program)
     for arch in archs():
         made = tmp_path / f"{arch}.mpy"
-        convert_it = ["wingbeat", "convert", program, "-o", made, "--arch", arch, "--name", "iris"]
-        run(convert_it, tmp_path, clean)
+        here("wingbeat", "convert", program, "-o", made, "--arch", arch, "--name", "iris")
         assert made.read_bytes() == loaded.assemble(arch).data, arch
 
 
@@ -116,7 +116,7 @@ def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
         "TZ": "Asia/Kolkata",
         "LC_ALL": "C",
     }
-    run([sys.executable, tree / "ports" / "build.py"], tmp_path, variables)
+    run(sys.executable, tree / "ports" / "build.py", folder=tmp_path, variables=variables)
     other = tree / "host" / "wingbeat" / "_blobs"
     paths = sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file())
     assert paths == sorted(path.relative_to(BLOBS) for path in BLOBS.rglob("*") if path.is_file())
