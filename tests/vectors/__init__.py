@@ -11,6 +11,7 @@ from vectors import (
     cast,
     conv,
     dense,
+    depthwise,
     elementwise,
     forest,
     probability,
@@ -39,6 +40,7 @@ _MODULES = (
     conv,
     dense,
     *elementwise.MODULES,
+    depthwise,
     *signals.MODULES,
 )
 

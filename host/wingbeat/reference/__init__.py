@@ -17,6 +17,7 @@ from ..errors import FormatError
 from .cast import Cast
 from .conv import Conv2D
 from .dense import Dense
+from .depthwise import Depthwise
 from .elementwise import ELEMENTWISE
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
@@ -32,6 +33,7 @@ __all__ = [
     "Cast",
     "Conv2D",
     "Dense",
+    "Depthwise",
     "ForestWalk",
     "Leaves",
     "Lookup",
@@ -93,6 +95,7 @@ _CLASSES = (
     Cast,
     Shift,
     Conv2D,
+    Depthwise,
     Dense,
     *ELEMENTWISE,
     *SIGNALS,
