@@ -9,7 +9,18 @@ from . import errors
 from .assemble import Module
 from .convert import convert
 from .errors import WingbeatError
+from .net.keras import convert_keras, quantization_aware, quantize_keras
 from .program import Program
 from .version import __version__
 
-__all__ = ["Module", "Program", "WingbeatError", "__version__", "convert", "errors"]
+__all__ = [
+    "Module",
+    "Program",
+    "WingbeatError",
+    "__version__",
+    "convert",
+    "convert_keras",
+    "errors",
+    "quantization_aware",
+    "quantize_keras",
+]

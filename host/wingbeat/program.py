@@ -85,6 +85,30 @@ class Descriptor:
         """Product of the dimensions."""
         return int(np.prod(self.shape))
 
+    def quantize(self, real: ArrayLike) -> NDArray[Any]:
+        """Real values as they are stored, rounded and clipped as TFLite does.
+
+        Parameters
+        ----------
+        real : array [rows, *shape], or rows of as many elements
+
+        Returns
+        -------
+        array [rows, *shape] of the dtype
+        """
+        x = np.asarray(real, dtype=np.float32)
+        x = x.reshape(len(x), *self.shape)
+        if self.dtype.kind == "f":
+            return x.astype(self.dtype)
+        steps = (x / np.float32(self.scale)).astype(np.float64)
+        steps = np.trunc(steps + np.copysign(0.5, steps)) + self.zero_point
+        limits = np.iinfo(self.dtype)
+        return np.asarray(np.clip(steps, limits.min, limits.max).astype(self.dtype))
+
+    def dequantize(self, stored: ArrayLike) -> NDArray[np.float64]:
+        """The real values of what is stored."""
+        return np.asarray((np.asarray(stored, np.float64) - self.zero_point) * self.scale)
+
     def __str__(self) -> str:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
 

@@ -458,6 +458,17 @@ def test_descriptor() -> None:
     assert descriptor.dtype == np.int16
 
 
+def test_descriptors_quantize() -> None:
+    descriptor = Descriptor("b", (2,), 0.5, -3)
+    real = [[0, 0.25], [-0.25, 0.26], [1e9, -1e9]]
+    stored = descriptor.quantize(real)
+    assert stored.dtype == np.int8
+    assert stored.tolist() == [[-3, -2], [-4, -2], [127, -128]]  # half away from zero, as TFLite
+    assert descriptor.dequantize(stored)[:2].tolist() == [[0, 0.5], [-0.5, 0.5]]
+    assert Descriptor("f", (2,)).quantize(real).tolist() == np.array(real, np.float32).tolist()
+    assert Descriptor("H", (2, 1)).quantize([[-1, 70000]]).tolist() == [[[0], [65535]]]
+
+
 def test_outputs_are_kept_to_the_end() -> None:
     """Memory of the output and of what decides is not used again by a later call."""
     builder = ProgramBuilder(Descriptor("i", (4,)))
