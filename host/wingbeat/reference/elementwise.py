@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from .dequantize import Dequantize
 from .lookup import Lookup
+from .quantize import Quantize
+from .rescale import Rescale
 from .softmax8 import Softmax8
 
-ELEMENTWISE = (Lookup, Softmax8)
+ELEMENTWISE = (Lookup, Softmax8, Quantize, Dequantize, Rescale)
