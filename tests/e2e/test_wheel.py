@@ -23,7 +23,7 @@ from wingbeat.blobs import archs
 ROOT = Path(__file__).parents[2]
 BLOBS = ROOT / "host" / "wingbeat" / "_blobs"
 FOLDERS = ("device", "host", "ports")
-FILES = ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements-dev.txt")
+FILES = ("LICENSE", "Makefile", "README.md", "docs/licences.md", "pyproject.toml")
 
 
 def run(*command: str | Path, folder: Path, variables: Mapping[str, str] = os.environ) -> str:
@@ -44,6 +44,7 @@ def copy_of_tree(folder: Path, *, blobs: bool) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", *([] if blobs else ["_blobs"]))
     for name in FOLDERS:
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    (folder / "docs").mkdir()
     for name in FILES:
         shutil.copyfile(ROOT / name, folder / name)
     return folder
@@ -78,6 +79,8 @@ def test_content(wheel: Path) -> None:
     built = [BLOBS / "index.json", *(path for arch in archs() for path in (BLOBS / arch).iterdir())]
     assert there == {f"wingbeat/_blobs/{path.relative_to(BLOBS).as_posix()}" for path in built}
     assert {"wingbeat/boards.toml", "wingbeat/costs.toml", "wingbeat/py.typed"} <= packed
+    licences = {name.partition("/licenses/")[2] for name in packed if "/licenses/" in name}
+    assert licences == {"LICENSE", "docs/licences.md"}
     sources = {path.relative_to(ROOT / "host").as_posix() for path in (ROOT / "host").rglob("*.py")}
     assert sources == {name for name in packed if name.endswith(".py")}
 
