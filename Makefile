@@ -1,7 +1,7 @@
 # make demo     the whole job on real recordings, from nothing
 # make test     all tests, from nothing
 # make bench    cycles, code bytes and heap, compared with the last committed figures
-# make fuzz     two minutes of fuzzing of the loader and the kernels' checks
+# make fuzz     three minutes of fuzzing of the loader, the kernels' checks and the reader of .tflite
 # make build    cores and kernels for every architecture
 # make firmware MicroPython for every emulated board
 # make wheel    dist/wingbeat-*.whl, with the cores and kernels in it
@@ -44,6 +44,7 @@ bench: build firmware
 
 fuzz: setup
 	$(PYTHON) tests/fuzz/fuzz.py
+	$(PYTHON) tests/fuzz/fuzz_tflite.py
 
 wheel: build
 	rm -rf build

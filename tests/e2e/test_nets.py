@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nets.files import net
+from nets.files import FOLDER, net
 from tflm import run_rows
 from wingbeat.net.convert import convert_tflite
 from wingbeat.program import Decision, Program
 from wingbeat.runner import run_module
 from wingbeat.targets import TARGETS, open_target
 
-CONVERTED = ("hello_world", "ad")
+CONVERTED = ("hello_world", "micro_speech", "ad")
 DENSE_ROWS = 3000
 """Enough to tell how the scales of a dense layer are multiplied: AD shows it in 5 of 1000 rows."""
 
@@ -61,8 +61,17 @@ def test_targets_answer_as_tflm(target: str, name: str) -> None:
     assert np.array_equal(found.outputs, tflm(name, rows))
 
 
-def test_arenas_are_the_live_memory_peak() -> None:
-    assert {name: program(name).arena for name in CONVERTED} == {"hello_world": 32, "ad": 768}
+def test_words_are_heard() -> None:
+    """The wav files of yes, no, noise and silence; classes are silence, unknown, yes, no."""
+    words = np.load(FOLDER / "micro_speech_words.npy")
+    assert program("micro_speech").predict(words).tolist() == [2, 3, 0, 0]
+    assert np.array_equal(program("micro_speech").run(words), tflm("micro_speech", words))
+
+
+def test_arenas() -> None:
+    """Activations that are alive at once, and scratch; the input is the caller's."""
+    peaks = {"hello_world": 32, "micro_speech": 4888, "ad": 768}
+    assert {name: program(name).arena for name in CONVERTED} == peaks
 
 
 def test_an_autoencoder_decides_nothing() -> None:

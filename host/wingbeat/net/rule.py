@@ -16,6 +16,7 @@ from wingbeat.reference.activations import Quantization, quantized_limits
 from wingbeat.reference.lookup import Lookup
 
 O = TypeVar("O", bound=Options)  # noqa: E741
+_LARGEST_SCALE = 1e20
 _IDENTITY = np.arange(256, dtype=np.uint8).view(np.int8)
 
 
@@ -147,8 +148,10 @@ class Lowering:
                 "the net has to be int8 from its input to its output: quantize it as a whole, with"
                 " supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
             )
-        if tensor.quantization is None or tensor.scale <= 0:
+        if tensor.quantization is None:
             raise FormatError(f"an int8 tensor has no scale: {tensor.name}")
+        if not 1 / _LARGEST_SCALE <= tensor.scale <= _LARGEST_SCALE:
+            raise FormatError(f"an int8 tensor has the scale {tensor.scale}: {tensor.name}")
         if len(tensor.quantization.scale) > 1:
             raise RefusedError(
                 "its activations are quantized per channel", "quantize activations per tensor"
@@ -196,6 +199,23 @@ def options_of(node: Node, kind: type[O]) -> O:
 def quantization_of(tensor: Tensor) -> Quantization:
     """Scale and zero point of a tensor that is quantized as a whole."""
     return Quantization(tensor.scale, tensor.zero_point)
+
+
+def image(net: Lowering, node: Node, number: int = 0) -> Tensor:
+    """An input of the shape [1, height, width, channels].
+
+    Raises
+    ------
+    RefusedError
+        It has another one.
+    """
+    tensor = net.input(node, number)
+    if len(tensor.shape) != 4 or tensor.shape[0] != 1 or min(tensor.shape) < 1:
+        raise RefusedError(
+            f"its input has the shape {list(tensor.shape)}",
+            "expected [1, height, width, channels]: fix the batch with Input(batch_size=1)",
+        )
+    return tensor
 
 
 def limits_of(activation: str, output: Tensor) -> tuple[int, int]:

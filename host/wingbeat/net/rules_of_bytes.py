@@ -1,13 +1,15 @@
-"""Rules of operators that are a function from byte to byte."""
+"""Rules of operators that are a function from byte to byte, and of softmax."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from wingbeat.net.model import Leaky, Node
+from wingbeat.errors import FormatError
+from wingbeat.net.model import Leaky, Node, Softmax
 from wingbeat.net.rule import Lowering, Rule, expect_size, options_of, quantization_of
 from wingbeat.reference import activations
 from wingbeat.reference.activations import Quantization, Table
+from wingbeat.reference.softmax8 import softmax
 
 
 def _function(table: Callable[[Quantization, Quantization], Table]) -> Rule:
@@ -39,6 +41,20 @@ def _quantize(net: Lowering, node: Node) -> None:
         net.emit_table(node, activations.requantize_table(quantization_of(source), to))
 
 
+def _softmax(net: Lowering, node: Node) -> None:
+    source, result = net.input(node), net.output(node)
+    expect_size(result, source.n_elements)
+    if (result.scale, result.zero_point) != (1 / 256, -128):
+        raise FormatError(
+            f"its output has scale {result.scale} and zero point {result.zero_point}: expected"
+            " 1/256 and -128"
+        )
+    depth = source.shape[-1] if source.shape else 1
+    beta = options_of(node, Softmax).beta
+    operator = softmax(source.n_elements // max(depth, 1), depth, quantization_of(source), beta)
+    net.emit(node, operator, net.source(node), node.outputs[0])
+
+
 RULES: Mapping[str, Rule] = {
     "QUANTIZE": _quantize,
     "RELU": _function(activations.relu_table),
@@ -46,6 +62,7 @@ RULES: Mapping[str, Rule] = {
     "RELU_N1_TO_1": _function(activations.relu_n1_to_1_table),
     "LEAKY_RELU": _leaky_relu,
     "LOGISTIC": _function(activations.logistic_table),
+    "SOFTMAX": _softmax,
     "TANH": _function(activations.tanh_table),
     "HARD_SWISH": _function(activations.hard_swish_table),
     "ELU": _function(activations.elu_table),

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError
-from wingbeat.net.model import Convolution, Dense, Node, Tensor
+from wingbeat.net.model import Convolution, Dense, Node
 from wingbeat.net.rule import (
     Lowering,
     RefusedError,
     Rule,
     expect_shape,
     expect_size,
+    image,
     limits_of,
     options_of,
 )
@@ -35,7 +36,7 @@ def _dense(net: Lowering, node: Node) -> None:
         raise FormatError(f"an input of {source.n_elements} elements for {inputs} weights")
     expect_size(result, rows * outputs)
     bias = _bias(net, node, 2, outputs)
-    scaled = _scaled(source, net.tensors[net.operand(node, 1)], result, options.activation)
+    scaled = _scaled(net, node, outputs, options.activation)
     if rows == 1:
         layer: Operator = dense(weights, bias, **scaled)
     else:
@@ -46,7 +47,7 @@ def _dense(net: Lowering, node: Node) -> None:
 
 def _conv(net: Lowering, node: Node) -> None:
     weights = _weights(net, node, 1, dimensions=4)
-    channels, groups = net.input(node).shape[-1], 1
+    channels, groups = image(net, node).shape[3], 1
     if weights.shape[3] != channels:
         groups, rest = divmod(channels, weights.shape[3])
         if rest or weights.shape[0] % groups:
@@ -56,7 +57,7 @@ def _conv(net: Lowering, node: Node) -> None:
 
 def _depthwise(net: Lowering, node: Node) -> None:
     weights = _weights(net, node, 1, dimensions=4, axis=3)
-    channels = net.input(node).shape[-1]
+    channels = image(net, node).shape[3]
     if weights.shape[0] != 1 or weights.shape[3] % channels:
         raise FormatError(f"weights {list(weights.shape)} for an input of {channels} channels")
     _emit_conv(net, node, _ungrouped(weights.transpose(3, 1, 2, 0), channels))
@@ -82,13 +83,8 @@ def _emit_conv(net: Lowering, node: Node, weights: NDArray[np.int8]) -> None:
 
 def _window(net: Lowering, node: Node, kernel: tuple[int, ...], channels: int) -> dict[str, Any]:
     """The arguments that the factories of convolutions share."""
-    source, result = net.input(node), net.output(node)
+    source, result = image(net, node), net.output(node)
     options = options_of(node, Convolution)
-    if len(source.shape) != 4 or source.shape[0] != 1:
-        raise RefusedError(
-            f"its input has the shape {list(source.shape)}",
-            "expected [1, height, width, channels]: fix the batch with Input(batch_size=1)",
-        )
     if min(*options.stride, *options.dilation) < 1:
         raise FormatError(f"strides {options.stride} and dilations {options.dilation}")
     size = source.shape[1:3]
@@ -109,21 +105,24 @@ def _window(net: Lowering, node: Node, kernel: tuple[int, ...], channels: int) -
         "stride": options.stride,
         "dilation": options.dilation,
         "padding": padding,
-        **_scaled(source, net.tensors[net.operand(node, 1)], result, options.activation),
+        **_scaled(net, node, channels, options.activation),
     }
 
 
-def _scaled(source: Tensor, weights: Tensor, result: Tensor, activation: str) -> dict[str, Any]:
+def _scaled(net: Lowering, node: Node, channels: int, activation: str) -> dict[str, Any]:
     """The arguments that every factory here takes.
 
     TFLM multiplies the scales in float64 for all of these operators, also where the weights of a
     dense layer have a single scale: tests/e2e/test_nets.py shows it.
     """
-    assert weights.quantization is not None
+    source, result = net.input(node), net.output(node)
+    quantization = net.tensors[net.operand(node, 1)].quantization
+    assert quantization is not None
+    factors = source.scale * quantization.scale.astype(np.float64) / result.scale
     low, high = limits_of(activation, result)
     return {
         "input_zero_point": source.zero_point,
-        "factors": source.scale * weights.quantization.scale.astype(np.float64) / result.scale,
+        "factors": np.broadcast_to(factors, channels),
         "output_zero_point": result.zero_point,
         "low": low,
         "high": high,

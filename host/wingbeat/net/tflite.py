@@ -185,8 +185,9 @@ class _Reader:
             if known.intersection(node.outputs) or len(set(node.outputs)) < len(node.outputs):
                 raise FormatError(f"operator {node.number} writes a tensor that is written already")
             known.update(node.outputs)
-        if not known.issuperset(outputs):
-            raise FormatError("an output is written by no operator")
+        constant = any(tensors[i].data is not None for i in (*inputs, *outputs))
+        if constant or not known.issuperset(outputs):
+            raise FormatError("an input or output is constant, or no operator writes it")
         return Graph(tensors, nodes, inputs, outputs)
 
     def _tensor(self, number: int) -> Tensor:
