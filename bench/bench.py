@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -28,26 +29,29 @@ from rp2040.bare import ARCH, BareCore, run_program  # noqa: E402
 from bench.workloads import MOST_ROWS, Workload, workloads  # noqa: E402
 from wingbeat.assemble import assemble  # noqa: E402
 from wingbeat.blobs import blobs_of  # noqa: E402
-from wingbeat.errors import TargetError, WingbeatError  # noqa: E402
+from wingbeat.errors import DeviceError, TargetError, WingbeatError  # noqa: E402
 from wingbeat.files import write_atomic  # noqa: E402
 from wingbeat.mpy import Mpy  # noqa: E402
-from wingbeat.runner import Run, run_module  # noqa: E402
-from wingbeat.targets import Target, open_target  # noqa: E402
+from wingbeat.runner import run_module  # noqa: E402
+from wingbeat.targets import TARGETS, Target, open_target  # noqa: E402
 
 BASELINE = FOLDER / "baseline.json"
 TOLERANCE = 0.02
-WIDTH = 150
+WIDTH = 100
 
 Figures: TypeAlias = dict[str, float]
 """Figures of one model by name. Less is better, for all of them."""
 
 WHERE = """\
-cycles            emulated Cortex-M0+ (rp2040js, code and data in SRAM): the kernels alone
-cycles/node       the same: cycles of the forest's kernel, for each decision node visited
-instructions      emulated Cortex-M0 (QEMU) with MicroPython: one run(), without an empty call
-bytes             the .mpy for armv6m: machine code of core and kernels, program, whole file
-heap              taken by import and by Model(): m0 is emulated (QEMU), with the file in ROMFS;
-                  unix is MicroPython on this computer, with its own .mpy for x64"""
+cycles       emulated Cortex-M0+ (rp2040js, code and data in SRAM): the kernels alone
+cycles/node  cycles of the forest's kernel, for each decision node visited
+bytes        the .mpy for armv6m: machine code of core and kernels, program, file"""
+
+WHERE_TARGETS = """\
+All but unix are emulated. One run() as Python calls it, without an empty call:
+cycles on rp2040, instructions on the others. Code: core and kernels. Heap: growth
+by import and by Model(); on unix the file is in a file system, else in ROMFS; unix
+and xtensa keep machine code outside of the heap. Nothing: it does not fit there."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Column:
     Attributes
     ----------
     name : str
-        Key in the baseline.
+        Key in the baseline; of a target, without its name.
     title : str
     decimals : int
     """
@@ -70,15 +74,18 @@ class Column:
 COLUMNS = (
     Column("cycles", "cycles"),
     Column("cycles_per_node", "cycles/\nnode", 2),
-    Column("instructions_m0", "instruc-\ntions"),
     Column("core_bytes", "core\nbytes"),
     Column("kernel_bytes", "kernel\nbytes"),
     Column("program_bytes", "program\nbytes"),
     Column("file_bytes", "file\nbytes"),
-    Column("heap_import_m0", "import\nheap, m0"),
-    Column("heap_model_m0", "Model()\nheap, m0"),
-    Column("heap_import_unix", "import\nheap, unix"),
-    Column("heap_model_unix", "Model()\nheap, unix"),
+)
+TARGET_COLUMNS = (
+    Column("cycles", "cycles"),
+    Column("instructions", "instruc-\ntions"),
+    Column("code_bytes", "code\nbytes"),
+    Column("file_bytes", "file\nbytes"),
+    Column("heap_import", "import\nheap"),
+    Column("heap_model", "Model()\nheap"),
 )
 
 
@@ -102,8 +109,8 @@ class Change:
         return self.ratio > TOLERANCE
 
 
-def measure(core: BareCore, boards: list[Target], workload: Workload) -> Figures:
-    """Take all figures of one model.
+def measure(core: BareCore, targets: list[Target], workload: Workload) -> Figures:
+    """Take all figures of one model; those of a target end with its name.
 
     Raises
     ------
@@ -115,7 +122,7 @@ def measure(core: BareCore, boards: list[Target], workload: Workload) -> Figures
     module = assemble(program, ARCH)
     figures: Figures = {
         "cycles": float(sum(step.cycles.mean() for step in steps)),
-        "core_bytes": len(Mpy.decode(blobs_of(ARCH).core()).text),
+        "core_bytes": _core_bytes(ARCH),
         "kernel_bytes": sum(module.kernel_sizes.values()),
         "program_bytes": len(program.encode()),
         "file_bytes": len(module.data),
@@ -124,21 +131,37 @@ def measure(core: BareCore, boards: list[Target], workload: Workload) -> Figures
     if visits:
         walking = sum(step.cycles.mean() for step in steps if step.visits is not None)
         figures["cycles_per_node"] = float(walking / visits)
-    for board in boards:
-        run = _run(board, workload)
-        figures[f"heap_import_{board.name}"] = run.heap_import
-        figures[f"heap_model_{board.name}"] = run.heap_model
-        if run.ticks is not None:
-            figures[f"{run.unit}_{board.name}"] = run.ticks
+    for target in targets:
+        for name, value in _on_target(target, workload).items():
+            figures[f"{name}_{target.name}"] = value
     return {name: round(value, 2) for name, value in figures.items()}
 
 
-def _run(board: Target, workload: Workload) -> Run:
+def _core_bytes(arch: str) -> int:
+    return len(Mpy.decode(blobs_of(arch).core()).text)
+
+
+def _on_target(target: Target, workload: Workload) -> Figures:
+    """The figures of one target; none where the model does not fit its heap."""
+    module = assemble(workload.program, target.arch)
     x = workload.x[:MOST_ROWS]
-    run = run_module(board, assemble(workload.program, board.arch), x)
+    try:
+        run = run_module(target, module, x)
+    except DeviceError as error:
+        if error.exception != "MemoryError":
+            raise
+        return {}
     if not np.array_equal(run.outputs, workload.program.run(x)):
-        raise TargetError(f"{workload.title}: {board.name} differs from the reference")
-    return run
+        raise TargetError(f"{workload.title}: {target.name} differs from the reference")
+    figures: Figures = {
+        "code_bytes": _core_bytes(target.arch) + sum(module.kernel_sizes.values()),
+        "file_bytes": len(module.data),
+        "heap_import": run.heap_import,
+        "heap_model": run.heap_model,
+    }
+    if run.ticks is not None and run.unit is not None:
+        figures[run.unit] = run.ticks
+    return figures
 
 
 def compare(
@@ -156,12 +179,31 @@ def compare(
 
 def report(changes: dict[str, dict[str, Change]]) -> Table:
     """A row for each model; growth below a figure that changed, red where it is too much."""
-    table = Table(title="What models cost", caption=WHERE, caption_justify="left")
-    table.add_column("model", no_wrap=True)
-    for column in COLUMNS:
-        table.add_column(column.title, justify="right")
+    table = _table("What models cost", WHERE, ["model"], COLUMNS)
     for title, figures in changes.items():
         table.add_row(title, *(_cell(figures.get(column.name), column) for column in COLUMNS))
+    return table
+
+
+def report_targets(changes: dict[str, dict[str, Change]]) -> Table:
+    """A row for each model on each target."""
+    table = _table("On every target", WHERE_TARGETS, ["model", "target"], TARGET_COLUMNS)
+    for title, figures in changes.items():
+        for target in TARGETS:
+            cells = [
+                _cell(figures.get(f"{column.name}_{target}"), column) for column in TARGET_COLUMNS
+            ]
+            first = title if target == TARGETS[0] else ""
+            table.add_row(first, target, *cells, end_section=target == TARGETS[-1])
+    return table
+
+
+def _table(title: str, caption: str, names: list[str], columns: tuple[Column, ...]) -> Table:
+    table = Table(title=title, caption=caption, caption_justify="left")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="right")
     return table
 
 
@@ -200,11 +242,17 @@ def main() -> int:
         if not console.is_terminal:
             console.width = WIDTH
         console.print(report(changes))
+        console.print(report_targets(changes))
     if options.update:
         write_atomic(BASELINE, (json.dumps(measured, indent=1, sort_keys=True) + "\n").encode())
         console.print(f"wrote {BASELINE.name}")
         return 0
     lost = [title for title in baseline if title not in measured and options.only in title]
+    lost += [
+        f"{title}: {name}"
+        for title, figures in measured.items()
+        for name in sorted(baseline.get(title, {}).keys() - figures.keys())
+    ]
     if lost:
         console.print(f"in {BASELINE.name}, but not measured any more: {', '.join(lost)}")
     worse = [
@@ -225,12 +273,12 @@ def main() -> int:
 
 def _measure_all(only: str, console: Console) -> dict[str, Figures]:
     measured = {}
-    boards = [open_target("m0"), open_target("unix")]
-    with BareCore() as core:
+    with BareCore() as core, ExitStack() as stack:
+        targets = [stack.enter_context(open_target(name)) for name in TARGETS]
         for workload in workloads():
             if only in workload.title:
                 with console.status(workload.title):
-                    measured[workload.title] = measure(core, boards, workload)
+                    measured[workload.title] = measure(core, targets, workload)
     return measured
 
 
