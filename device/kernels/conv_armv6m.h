@@ -1,4 +1,4 @@
-// The loops of a convolution for Cortex-M0 and M0+. conv.c has the C of them, which defines them.
+// The loops of a convolution for Cortex-M0 and M0+. conv_packed.h has the C of them, which defines them.
 
 // Packs runs of length inputs of three pixels; returns the sum of the pairs. 18 cycles an input.
 //
@@ -70,14 +70,14 @@ __attribute__((naked, noinline)) static void pack(
 #define WEIGHTS "#16"
 #define CHANNEL "#20"
 #define OUT "#24"
-#define TO_SECOND "#28"
-#define TO_THIRD "#32"
-#define ZERO_POINT "#36"
-#define LOW "#40"
-#define HIGH "#44"
-#define LEFT "#48"
-#define WIDE "#52"
-#define SUMS "#56"
+#define TO_SECOND "#32"
+#define TO_THIRD "#36"
+#define ZERO_POINT "#40"
+#define LOW "#44"
+#define HIGH "#48"
+#define LEFT "#52"
+#define WIDE "#56"
+#define SUMS "#60"
 
 // One weight times one pair.
 #define PRODUCT(offset, add_p, add_q) \

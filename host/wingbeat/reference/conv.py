@@ -277,10 +277,10 @@ class Conv2D:
 
     @property
     def scratch(self) -> tuple[tuple[str, int], ...]:
-        """Two words an input of the patch and a stretch; three patches where some are copied."""
+        """Two words an input of the patch and a stretch; four patches where some are copied."""
         words = 2 * (self.patch + len(self.stretches))
         if self.window.overhangs or self.window.dilation[1] != 1:
-            words += 3 * -(-self.patch // 4)
+            words += 4 * -(-self.patch // 4)
         return (("i", words),)
 
     @property
