@@ -2,7 +2,7 @@
 
     python bench/costs.py [--update] [ARCH ...]
 
-For armv6m, costs of the terms of `wingbeat.check.terms` are fitted to cycles of the bare emulated
+For armv6m, costs of the terms of `wingbeat.costs.terms` are fitted to cycles of the bare emulated
 core. For the other architectures one factor a kernel is fitted to instructions of whole calls on an
 emulated processor: instructions for each of those cycles. Costs and factors are not negative.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,20 @@ from sklearn.ensemble import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "ports")]
+sys.path[:0] = [str(ROOT), str(ROOT / "ports"), str(ROOT / "tests")]
 
 from rp2040.bare import ARCH, BareCore, run_program  # noqa: E402
 
+from bench.layers import layers  # noqa: E402
 from bench.workloads import single, workloads  # noqa: E402
-from wingbeat.check import Costs, costs, costs_name, kernel_cycles, terms  # noqa: E402
+from nets.files import NAMES, net  # noqa: E402
+from nets.generate import random_net  # noqa: E402
 from wingbeat.convert import convert  # noqa: E402
-from wingbeat.errors import TargetError  # noqa: E402
+from wingbeat.costs import Costs, costs, costs_name, kernel_cycles, terms  # noqa: E402
+from wingbeat.errors import TargetError, UnsupportedModelError  # noqa: E402
 from wingbeat.files import write_atomic  # noqa: E402
+from wingbeat.golden import generate  # noqa: E402
+from wingbeat.net.convert import convert_tflite  # noqa: E402
 from wingbeat.program import Program  # noqa: E402
 from wingbeat.reference import Cast, ForestWalk, Operator, Probability, Shift, WindowStats  # noqa: E402
 from wingbeat.reference.window_stats import STATISTICS  # noqa: E402
@@ -47,6 +52,7 @@ from wingbeat.targets import TARGETS, open_target  # noqa: E402
 
 FILE = ROOT / "host" / "wingbeat" / "costs.toml"
 ROWS = 40
+RANDOM = range(60)
 ROWS_OF_TARGETS = 10
 OTHERS = ("armv7m", "armv7emsp", "rv32imc", "xtensawin")
 # An assumption for processors that execute one instruction after the other: the Cortex-M0+ takes
@@ -54,7 +60,7 @@ OTHERS = ("armv7m", "armv7emsp", "rv32imc", "xtensawin")
 CYCLES_PER_INSTRUCTION = 1.5
 HEAD = """\
 # By bench/costs.py; `wingbeat check` says 'estimated'.
-# armv6m: cycles of the emulated RP2040. kernels: costs of the terms that wingbeat.check.terms
+# armv6m: cycles of the emulated RP2040. kernels: costs of the terms that wingbeat.costs.terms
 # counts, in their order.
 # Others: instructions of a call, of an operator, and (factors) for each cycle of the kernel on
 # armv6m, all of them emulated; cycles_per_instruction is assumed.
@@ -113,12 +119,15 @@ def others() -> Iterator[tuple[Operator, NDArray[Any]]]:
         yield Probability(n, 16), x
         yield Shift(n, 9, "i"), x
         yield Shift(n, 9, "H"), x
+    yield from layers()
 
 
-def measure(core: BareCore) -> dict[str, list[tuple[list[float], float]]]:
+def measure(
+    core: BareCore, wanted: Callable[[str], bool]
+) -> dict[str, list[tuple[list[float], float]]]:
     """Terms and cycles by kernel."""
     found: dict[str, list[tuple[list[float], float]]] = defaultdict(list)
-    for program, x in forests():
+    for program, x in forests() if wanted("forest") else ():
         inputs: NDArray[Any] = x.reshape(len(x), -1)
         for step in run_program(core, program, x):
             operator = step.operator
@@ -129,8 +138,9 @@ def measure(core: BareCore) -> dict[str, list[tuple[list[float], float]]]:
                 )
             (inputs,) = operator.apply(inputs)
     for operator, x in others():
-        cycles = float(core.run(operator, x).cycles.mean())
-        found[operator.KERNEL].append((terms(operator), cycles))
+        if wanted(operator.KERNEL):
+            cycles = float(core.run(operator, x).cycles.mean())
+            found[operator.KERNEL].append((terms(operator), cycles))
     return found
 
 
@@ -158,16 +168,48 @@ def call_overhead(core: BareCore) -> tuple[float, float]:
     return float(call), float(operator)
 
 
-def cycles_of(say: Callable[[str], None]) -> Costs:
-    """The costs of armv6m."""
+def cycles_of(only: Sequence[str], say: Callable[[str], None]) -> Costs:
+    """The costs of armv6m, those of some kernels anew."""
+    found: Costs = dict(costs()[ARCH]) if only else {}
+    kernels: dict[str, list[float]] = dict(found.get("kernels", {}))
     with BareCore() as core:
-        call, operator = call_overhead(core)
-        kernels = {}
-        for name, points in sorted(measure(core).items()):
+        if not only:
+            found["call"], found["operator"] = map(round, call_overhead(core))
+        for name, points in measure(core, lambda kernel: not only or kernel in only).items():
             result, error = fit(points)
             kernels[name] = [round(float(cost), 2) for cost in result]
             say(f"{ARCH} {name}: {len(points)} points, off by {100 * error:.1f} % at most")
-    return {"call": round(call), "operator": round(operator), "kernels": kernels}
+    return {**found, "kernels": dict(sorted(kernels.items()))}
+
+
+def prove(say: Callable[[str], None]) -> None:
+    """Compare the costs with nets that they were not fitted on: `NAMES`, and random ones."""
+    programs = [(name, program_of(net(name))) for name in NAMES]
+    programs += [(f"random net {seed}", program_of(random_net(seed).model)) for seed in RANDOM]
+    errors = []
+    with BareCore() as core:
+        for name, program in programs:
+            kernels = None if program is None else kernel_cycles(program)
+            if program is None or kernels is None:
+                say(f"{ARCH} {name}: an operator without costs")
+                continue
+            x = generate(program).inputs[-1:]
+            counted = sum(step.cycles.mean() for step in run_program(core, program, x))
+            errors.append(abs(sum(kernels) / counted - 1))
+            if name in NAMES or errors[-1] > 0.1:
+                say(f"{ARCH} {name}: {counted:.0f} cycles, {sum(kernels):.0f} by the costs")
+    say(
+        f"{ARCH}, {len(errors)} nets that were not fitted: off by"
+        f" {100 * np.mean(errors):.1f} % in the mean, {100 * max(errors):.1f} % at most"
+    )
+
+
+def program_of(model: bytes) -> Program | None:
+    """A net; None if it has operators that are not supported."""
+    try:
+        return convert_tflite(model)
+    except UnsupportedModelError:
+        return None
 
 
 def few() -> list[tuple[Program, NDArray[Any]]]:
@@ -198,7 +240,10 @@ def factors_of(
             run = run_module(target, program.assemble(arch), x)
             if cycles is None or run.ticks is None:
                 raise TargetError(f"{program.name}: an operator without costs")
-            rows.append([1.0, len(program.calls), *(cycles.get(name, 0.0) for name in names)])
+            by_name = dict.fromkeys(names, 0.0)
+            for call, each in zip(program.calls, cycles, strict=True):
+                by_name[costs_name(call.operator)] += each
+            rows.append([1.0, len(program.calls), *by_name.values()])
             counted.append(run.ticks)
     table, ticks = np.array(rows), np.array(counted)
     result, _ = nnls(table / ticks[:, None], np.ones(len(ticks)))
@@ -253,6 +298,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     known = [ARCH, *OTHERS]
     parser.add_argument("arch", nargs="*", help=f"{', '.join(known)}; all of them by default")
+    parser.add_argument("--only", nargs="+", default=[], metavar="KERNEL", help="fit these anew")
     parser.add_argument("--update", action="store_true", help=f"write {FILE.name}")
     options = parser.parse_args()
     asked = options.arch or known
@@ -264,8 +310,9 @@ def main() -> None:
         if arch not in asked:
             continue
         if arch == ARCH:
-            found[arch] = cycles_of(print)
+            found[arch] = cycles_of(options.only, print)
             costs().update(found)
+            prove(print)
         else:
             programs = programs or few()
             found[arch] = factors_of(arch, programs, print)

@@ -10,8 +10,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from wingbeat.blobs import archs
-from wingbeat.check import estimate
 from wingbeat.convert import convert
+from wingbeat.costs import estimate
 from wingbeat.program import Program
 from wingbeat.runner import run_module
 from wingbeat.targets import TARGETS, open_target

@@ -14,11 +14,14 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
 
+from nets.files import net
 from wingbeat import Program, convert
 from wingbeat.boards import board_named, boards
-from wingbeat.check import check, costs, estimate, heap_need, terms
+from wingbeat.check import check, heap_need
 from wingbeat.cli import app
+from wingbeat.costs import costs, estimate, terms
 from wingbeat.errors import UsageError
+from wingbeat.net.convert import convert_tflite
 from wingbeat.reference import ForestWalk
 from wingbeat.runner import run_module
 from wingbeat.stubs import stub_of
@@ -115,6 +118,31 @@ def test_worst_case_without_rows(small: Program) -> None:
     assert "worst case" in without.basis
     assert without.cycles > with_rows.cycles
     assert estimate(small, "x64") is None
+
+
+@pytest.mark.parametrize("name", ["hello_world", "micro_speech", "ad"])
+def test_time_by_operator(name: str, tmp_path: Path) -> None:
+    program = convert_tflite(net(name))
+    found = estimate(program, "armv6m")
+    assert found is not None
+    assert len(found.operators) == len(program.calls)
+    assert sum(found.operators) < found.cycles
+    assert found.operators[found.costliest] == max(found.operators)
+    assert found.basis == "the same for every row"
+    program.save(tmp_path / "net.wbp")
+    document = json.loads(run("check", tmp_path / "net.wbp", "--board", "pico", "--json").stdout)
+    assert [row["kernel"] for row in document["operators"]] == [
+        call.operator.KERNEL for call in program.calls
+    ]
+    assert document["costliest"] == found.costliest
+    text = " ".join(run("check", tmp_path / "net.wbp", "--board", "pico").stdout.split())
+    assert f"takes most operator {found.costliest + 1}," in text
+
+
+def test_a_net_that_is_too_large_is_told_so() -> None:
+    board = board_named("pico")
+    fix = str(check(convert_tflite(net("ad")).assemble("armv6m"), board).fix)
+    assert "% of the weights; or take firmware that has a ROMFS partition" in fix
 
 
 def test_worst_work_is_never_exceeded(small: Program) -> None:

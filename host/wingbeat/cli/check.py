@@ -16,6 +16,8 @@ from wingbeat.check import check as check_module
 from wingbeat.cli.files import load_file
 from wingbeat.cli.options import Json, complete_board
 from wingbeat.cli.output import emit, facts, say
+from wingbeat.costs import Estimate
+from wingbeat.describe import describe
 
 
 def check(
@@ -58,6 +60,8 @@ def _document(file: Path, result: Check) -> dict[str, Any]:
         "taken": None if time is None else "estimated",
         "estimated_from": None if time is None else time.taken,
         "basis": None if time is None else time.basis,
+        "operators": None if time is None else _operators(result, time),
+        "costliest": None if time is None else time.costliest,
         "source": result.board.source,
     }
 
@@ -75,9 +79,47 @@ def _shown(result: Check) -> list[Any]:
         "from ROMFS": f"{result.heap_romfs.by_import} bytes by import"
         + ("" if result.board.romfs else ", with firmware that has a ROMFS partition"),
         "time": _time(result),
+        **_costliest(result),
         "limits": result.board.source,
     }
-    return [table, facts(rows)]
+    shown = [table, facts(rows)]
+    if result.time is not None and len(result.time.operators) > 1:
+        shown.insert(1, _by_operator(result, result.time))
+    return shown
+
+
+def _costliest(result: Check) -> dict[str, str]:
+    time = result.time
+    if time is None or len(time.operators) < 2:
+        return {}
+    operator = result.module.program.calls[time.costliest].operator
+    share = 100 * time.operators[time.costliest] / time.cycles
+    text = f"operator {time.costliest + 1}, {operator.KERNEL} ({describe(operator)}), {share:.0f} %"
+    return {"takes most": text}
+
+
+def _operators(result: Check, time: Estimate) -> list[dict[str, Any]]:
+    return [
+        {
+            "kernel": call.operator.KERNEL,
+            "what": describe(call.operator),
+            "cycles": round(cycles),
+            "us": cycles * 1e6 / result.board.clock,
+        }
+        for call, cycles in zip(result.module.program.calls, time.operators, strict=True)
+    ]
+
+
+def _by_operator(result: Check, time: Estimate) -> Table:
+    rows = _operators(result, time)
+    table = Table("", "operator", "", "µs", "", box=None)
+    for place in (0, 3, 4):
+        table.columns[place].justify = "right"
+    for number, row in enumerate(rows):
+        share = f"{100 * time.operators[number] / time.cycles:.0f} %"
+        cells = [str(number + 1), row["kernel"], row["what"], f"{row['us']:.0f}", share]
+        table.add_row(*map(Text, cells))
+    return table
 
 
 def _time(result: Check) -> str:

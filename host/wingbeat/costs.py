@@ -1,0 +1,283 @@
+"""What a program takes on a board: time, operator by operator, from costs that were fitted.
+
+Costs per step of each kernel were fitted to emulated cycles of a Cortex-M0+; on other
+processors, an operator takes so many instructions of an emulated one for each of those cycles
+(``costs.toml``, made by ``bench/costs.py``). What a step is, `terms` says.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UsageError
+from .golden import vectors_of
+from .program import Program
+from .reference import (
+    Cast,
+    Conv2D,
+    Dense,
+    Depthwise,
+    ForestWalk,
+    Lookup,
+    Operator,
+    Probability,
+    Shift,
+    WindowStats,
+)
+from .reference.conv import Window
+from .reference.forest import Work
+from .reference.scale import Scale
+from .reference.softmax8 import Softmax8
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_FILE = Path(__file__).parent / "costs.toml"
+
+Costs: TypeAlias = "dict[str, Any]"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Time of one `run`.
+
+    Attributes
+    ----------
+    cycles : float
+    operators : tuple of float
+        Cycles of each operator, in the order in which they run. What is left of `cycles` is the
+        call from MicroPython.
+    basis : str
+        What the number of visited nodes is: a mean over rows of data, or the worst case.
+    taken : str
+        What it was computed from.
+    """
+
+    cycles: float
+    operators: tuple[float, ...]
+    basis: str
+    taken: str = "emulated cycles"
+
+    @property
+    def costliest(self) -> int:
+        """Number of the operator that takes most."""
+        return int(np.argmax(self.operators))
+
+
+@cache
+def costs() -> Costs:
+    """The content of ``costs.toml``."""
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def costs_name(operator: Operator) -> str:
+    """The name that an operator's kernel has in ``costs.toml``."""
+    # A weight through the table costs what one in the leaf costs, but for a load.
+    return operator.KERNEL.replace("_table", "_pairs")
+
+
+def estimate(program: Program, arch: str) -> Estimate | None:
+    """Time of one `run` on boards of `arch`.
+
+    Returns
+    -------
+    Estimate or None
+        None for an architecture or operator whose cycles were not measured.
+    """
+    known = costs().get(arch)
+    if known is None:
+        return None
+    walked = any(isinstance(call.operator, ForestWalk) for call in program.calls)
+    golden = vectors_of(program) if walked else None
+    if golden is None:
+        kernels, basis = kernel_cycles(program), "the same for every row"
+    elif golden.real:
+        kernels = kernel_cycles(program, golden.inputs)
+        basis = f"mean of {len(golden.inputs)} rows of data"
+    else:
+        kernels = kernel_cycles(program, golden.inputs, worst=True)
+        basis = "worst case: every tree's deepest"
+    factors = known.get("factors")
+    names = [costs_name(call.operator) for call in program.calls]
+    if kernels is None or (factors is not None and not factors.keys() >= set(names)):
+        return None
+    counted = [
+        known["operator"] + cost * (factors[name] if factors else 1)
+        for cost, name in zip(kernels, names, strict=True)
+    ]
+    each = 1.0 if factors is None else float(known["cycles_per_instruction"])
+    operators = tuple(each * count for count in counted)
+    cycles = each * (known["call"] + sum(counted))
+    if factors is None:
+        return Estimate(cycles, operators, basis)
+    return Estimate(cycles, operators, basis, f"emulated instructions at {each:g} cycles each")
+
+
+def kernel_cycles(
+    program: Program, x: NDArray[Any] | None = None, *, worst: bool = False
+) -> list[float] | None:
+    """Cycles of a program's kernels on armv6m by their costs, call by call.
+
+    Parameters
+    ----------
+    x : array [rows, *input.shape], optional
+        What the work of forests is counted on; only programs with forests need it.
+    worst : bool
+        Take the most work that a row can be for a forest.
+
+    Returns
+    -------
+    list or None
+        None where an operator has no costs.
+    """
+    costs_of = costs()["armv6m"]["kernels"]
+    values: dict[int, NDArray[Any]] = {} if x is None else {0: x.reshape(len(x), -1)}
+    cycles = []
+    for call in program.calls:
+        operator, name = call.operator, costs_name(call.operator)
+        if name not in costs_of:
+            return None
+        work = None
+        n_inputs = len(operator.inputs)
+        if isinstance(operator, ForestWalk):
+            (rows,) = (values[index] for index in call.operands[:n_inputs])
+            work = operator.worst_work() if worst else operator.mean_work(rows)
+        cycles.append(float(np.dot(costs_of[name], terms(operator, work))))
+        if values:
+            results = operator.apply(*(values[index] for index in call.operands[:n_inputs]))
+            for index, result in zip(call.operands[n_inputs:], results, strict=False):
+                values[index] = result
+    return cycles
+
+
+# ---- Steps of each kernel
+
+
+def terms(operator: Operator, work: Work | None = None) -> list[float]:
+    """What an operator does, as counts; the costs of its kernel multiply them.
+
+    Parameters
+    ----------
+    work : Work, optional
+        Of a forest: what a row takes.
+    """
+    if isinstance(operator, ForestWalk):
+        assert work is not None
+        trees, outputs = len(operator.roots), operator.n_outputs
+        return [1.0, trees, work.visits, outputs, work.shared, work.entries]
+    count = _TERMS.get(type(operator))
+    if count is None:
+        raise UsageError(f"no costs for the operator {operator.KERNEL}")
+    return [float(each) for each in count(operator)]
+
+
+def _of_window_stats(operator: WindowStats) -> list[float]:
+    channels, samples = operator.n_channels, operator.n_channels * operator.n_samples
+    asked = operator.statistics
+    squares = "std" in asked or "rms" in asked
+    return [
+        *(1.0, channels, samples, samples * squares, samples * ("mean_crossings" in asked)),
+        *(channels * ("std" in asked), channels * ("rms" in asked), channels * len(asked)),
+    ]
+
+
+def _of_shift(operator: Shift) -> list[float]:
+    short = operator.typecode == "H"
+    return [1.0, operator.n_elements * (not short), operator.n_elements * short]
+
+
+def _of_outputs(operator: Operator) -> list[float]:
+    return [1.0, operator.outputs[0][1]]
+
+
+def _of_softmax(operator: Softmax8) -> list[float]:
+    (_, n_elements), *_ = operator.outputs
+    return [1.0, n_elements / operator.depth, n_elements]
+
+
+def _of_conv(operator: Conv2D) -> list[float]:
+    """Call; three pixels; their runs and inputs; copies; blocks, products; sums."""
+    window, patch = operator.window, operator.patch
+    taps = window.kernel[0] * window.kernel[1]
+    channels, stretches = len(operator.weights), len(operator.stretches)
+    threes = -(-window.out_shape[0] * window.out_shape[1] // 3)
+    blocks = threes * -(-channels // 4)
+    several = stretches > 1
+    copied = _outside(window)
+    dilated = window.dilation != (1, 1)
+    wide = not operator.scale.narrow
+    return [
+        *(1.0, threes, threes * window.kernel[0], threes * patch, threes * patch * several),
+        *(copied * (not dilated), copied * window.kernel[0] * (not dilated)),
+        *(copied * taps * dilated, copied * patch),
+        *(blocks, blocks * stretches * several, blocks * patch),
+        *(threes * channels * (not wide), threes * channels * wide),
+    ]
+
+
+def _outside(window: Window) -> int:
+    """Pixels whose patch is copied, since it hangs over the edge or has gaps in a row."""
+    pixels = window.out_shape[0] * window.out_shape[1]
+    if window.dilation[1] != 1:
+        return pixels
+    inside = 1
+    for axis in (0, 1):
+        starts = np.arange(window.out_shape[axis]) * window.stride[axis] - window.corner[axis]
+        ends = starts + (window.kernel[axis] - 1) * window.dilation[axis]
+        inside *= int(((starts >= 0) & (ends < window.shape[axis])).sum())
+    return pixels - inside
+
+
+def _of_dense(operator: Dense) -> list[float]:
+    """Call, inputs; pairs of blocks, single blocks: each, segments, products; sums."""
+    inputs, outputs = operator.n_inputs, operator.n_outputs
+    pairs, single = divmod(-(-outputs // 4), 2)
+    segments = -(-inputs // 256)
+    wide = not operator.scale.narrow
+    return [
+        *(1.0, inputs, pairs, pairs * segments, pairs * inputs),
+        *(single, single * segments, single * inputs, outputs * (not wide), outputs * wide),
+    ]
+
+
+def _of_depthwise(operator: Depthwise) -> list[float]:
+    """Call; channels, their lines and positions; outputs by threes, their taps and sums."""
+    lines, places = (
+        (operator.columns, operator.rows) if operator.turned else (operator.rows, operator.columns)
+    )
+    part = -(-lines.out // 3)
+    packed_lines = lines.reach(part)
+    positions = packed_lines * places.reach(places.out)
+    inputs, outputs = operator.channels // operator.multiplier, operator.channels
+    threes = outputs * part * places.out
+    groups = -(-lines.kernel // operator.group)
+    wide = isinstance(operator.scale, Scale)
+    return [
+        *(1.0, positions, inputs, inputs * packed_lines, inputs * positions),
+        *(outputs, outputs * lines.kernel * places.kernel, outputs * part, threes * (not wide)),
+        *(threes * wide, threes * groups, threes * lines.kernel),
+        threes * lines.kernel * places.kernel,
+    ]
+
+
+_TERMS: dict[type, Callable[[Any], list[float]]] = {
+    WindowStats: _of_window_stats,
+    Shift: _of_shift,
+    Cast: _of_outputs,
+    Probability: _of_outputs,
+    Lookup: _of_outputs,
+    Softmax8: _of_softmax,
+    Conv2D: _of_conv,
+    Dense: _of_dense,
+    Depthwise: _of_depthwise,
+}
