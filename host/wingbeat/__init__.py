@@ -9,6 +9,7 @@ from . import errors
 from .assemble import Module
 from .convert import convert
 from .errors import WingbeatError
+from .net.convert import convert_tflite
 from .net.keras import convert_keras, quantization_aware, quantize_keras
 from .program import Program
 from .version import __version__
@@ -20,6 +21,7 @@ __all__ = [
     "__version__",
     "convert",
     "convert_keras",
+    "convert_tflite",
     "errors",
     "quantization_aware",
     "quantize_keras",

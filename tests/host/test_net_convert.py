@@ -171,6 +171,14 @@ def test_strides_of_0_are_damage() -> None:
         converted(replace(conv, options={"Padding": 1}))
 
 
+def test_layers_are_named_in_the_order_of_the_program() -> None:
+    """The order that needs the least memory need not be the file's."""
+    meta = convert_tflite(net("hello_world"), meta={"board": "mine"}).meta
+    assert meta["board"] == "mine"
+    assert [name.partition(" (")[0] for name in meta["layers"]] == ["FULLY_CONNECTED"] * 3
+    assert meta["layers"][0] == "FULLY_CONNECTED (sequential/dense/MatMul)"
+
+
 def test_a_net_that_computes_nothing_is_told_so() -> None:
     with pytest.raises(UnsupportedModelError, match="its output is its input"):
         converted(Operation("RESHAPE", [int8(1, 4), shape_of(4)], [int8(4)]))
@@ -259,6 +267,50 @@ def test_decisions() -> None:
         converted(vector, labels=list("ab"))
 
 
+def _kinds(program: Program) -> tuple[str, str]:
+    return program.input.typecode, program.output.typecode
+
+
+def test_ends_in_float() -> None:
+    """As the net would be with QUANTIZE and DEQUANTIZE of its own around it."""
+    x, a, b, y = Tensor((1, 64), "float32"), int8(1, 64), int8(1, 64), Tensor((1, 64), "float32")
+    first, last = Operation("QUANTIZE", [x], [a]), Operation("DEQUANTIZE", [b], [y], version=2)
+    inner = Operation("ABS", [a], [b])
+    whole, rows = chain(first, inner, last), np.random.default_rng(1).normal(0, 9, (4, 1, 64))
+    rows = rows.astype(np.float32)
+    for program in (converted(first, inner, last), converted(inner, io="float")):
+        assert _kinds(program) == ("f", "f")
+        assert_as_tflm(program, whole, rows)
+    for program in (converted(inner), converted(first, inner, last, io="int8")):
+        assert _kinds(program) == ("b", "b")
+        assert kernels_of(program) == ["lookup"]
+    assert _kinds(converted(first, inner)) == ("f", "b")
+    assert converted(first, inner, io="float").encode() == converted(inner, io="float").encode()
+
+
+def test_float_outputs_decide_by_their_int8() -> None:
+    softmax = Operation(
+        "SOFTMAX",
+        [x := int8(1, 5)],
+        [int8(1, 5, scale=1 / 256, zero_point=-128)],
+        "SoftmaxOptions",
+        {"Beta": 1.0},
+    )
+    program = converted(softmax, io="float")
+    rows = np.random.default_rng(1).normal(0, 9, (50, 5)).astype(np.float32)
+    assert program.decision is Decision.ARGMAX
+    assert program.tensors[program.decision_tensor].typecode == "b"
+    assert np.array_equal(program.predict(rows), program.run(rows).argmax(axis=1))
+    assert x.shape == (1, 5)
+
+
+def test_sensors_of_16_bits() -> None:
+    x, y = Tensor((1, 100), "int16", scales=0.001), int8(1, 100, scale=0.2)
+    quantize = Operation("QUANTIZE", [x], [y])
+    rows = np.random.default_rng(1).integers(-(2**15), 2**15, (9, 1, 100)).astype(np.int16)
+    assert_as_tflm(converted(quantize), chain(quantize), rows)
+
+
 def test_arguments_are_checked() -> None:
     with pytest.raises(UsageError, match="io='int16': choose one of int8, float"):
         converted(_ends_in("ABS", 2), io="int16")
@@ -273,7 +325,7 @@ def test_files_are_named_in_messages(tmp_path: Path) -> None:
         convert_tflite(path)
     path.write_bytes(chain(_ends_in("ABS", 2)))
     assert convert_tflite(path).name == "net"
-    assert convert_tflite(path).meta == {"source": "net.tflite"}
+    assert convert_tflite(path).meta == {"source": "net.tflite", "layers": ["ABS (tensor_2)"]}
 
 
 @pytest.mark.parametrize("name", NAMES)

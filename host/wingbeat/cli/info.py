@@ -74,12 +74,12 @@ def _document(file: Path, program: Program, module: Module | None) -> dict[str, 
         "arena": program.arena,
         "live": live_bytes(program),
         "tensors": [asdict(block) for block in blocks(program)],
-        "operators": [_operator(call, program, module) for call in program.calls],
+        "operators": _operators(program, module),
     }
     size = {"file": file.stat().st_size}
     if module is None:
         document["bytes"] = {"program": len(program.encode()), **size}
-        document["meta"] = dict(program.meta)
+        document["meta"] = {key: value for key, value in program.meta.items() if key != "layers"}
     else:
         document["bytes"] = {
             "core": module.core_size,
@@ -89,6 +89,15 @@ def _document(file: Path, program: Program, module: Module | None) -> dict[str, 
             **size,
         }
     return document
+
+
+def _operators(program: Program, module: Module | None) -> list[dict[str, Any]]:
+    rows = [_operator(call, program, module) for call in program.calls]
+    layers = program.meta.get("layers")
+    if isinstance(layers, list) and len(layers) == len(rows):
+        for row, layer in zip(rows, layers, strict=True):
+            row["layer"] = str(layer)
+    return rows
 
 
 def _operator(call: Call, program: Program, module: Module | None) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from wingbeat.errors import FormatError, ModelError, UnsupportedModelError, UsageError
 from wingbeat.net.lower import lower
 from wingbeat.net.model import Graph, Tensor
+from wingbeat.net.rule import Lowering
 from wingbeat.net.simplify import RESHAPES, with_float_ends, with_int8_ends
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 
@@ -25,6 +27,8 @@ def convert_tflite(
     meta: Mapping[str, Any] | None = None,
 ) -> Program:
     """Convert an int8 .tflite file to a program that gives TensorFlow Lite Micro's numbers.
+
+    The program's `meta` names the operator of the net that each call comes from, in "layers".
 
     Parameters
     ----------
@@ -92,7 +96,7 @@ def convert_graph(
         numbers.update((each, first + i) for i, each in enumerate(step.outputs))
     decision, decider = _decision(graph, labels)
     shown = _descriptor(result)
-    return builder.finish(
+    program = builder.finish(
         name,
         numbers[net.place(graph.outputs[0])],
         decision,
@@ -101,8 +105,14 @@ def convert_graph(
         scale=shown.scale,
         zero_point=shown.zero_point,
         labels=tuple(labels or ()),
-        meta=meta,
     )
+    return replace(program, meta={**(meta or {}), "layers": _layers(program, net)})
+
+
+def _layers(program: Program, net: Lowering) -> list[str]:
+    """The operator of the net that each call comes from: planning the arena moved them."""
+    names = {id(step.operator): net.graph.name(step.node) for step in net.steps}
+    return [names[id(call.operator)] for call in program.calls]
 
 
 def _refuse_several(graph: Graph) -> None:
@@ -154,6 +164,8 @@ def _decision(graph: Graph, labels: Sequence[str] | None) -> tuple[Decision, int
         return Decision.POSITIVE, decider
     if labels is not None and kind != "ARG_MAX" and len(labels) != count:
         raise UsageError(f"{len(labels)} labels, but the net has {count} outputs")
+    if decider == graph.inputs[0]:
+        return Decision.NONE, graph.outputs[0]
     if count == 1:
         return Decision.VALUE, decider
     vector = max(tensor.shape) == count
@@ -162,4 +174,4 @@ def _decision(graph: Graph, labels: Sequence[str] | None) -> tuple[Decision, int
     scores = kind == "SOFTMAX" or (kind == "FULLY_CONNECTED" and count != inputs)
     if labels is not None or (vector and scores):
         return Decision.ARGMAX, decider
-    return Decision.NONE, decider
+    return Decision.NONE, graph.outputs[0]

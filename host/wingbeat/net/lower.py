@@ -12,12 +12,12 @@ from wingbeat.errors import FormatError, UnsupportedModelError, UsageError
 from wingbeat.net.advice import HOW_TO_QUANTIZE, instead_of
 from wingbeat.net.model import Graph, Node
 from wingbeat.net.rule import Lowering, RefusedError, Rule
-from wingbeat.net.rules_of_bytes import RULES as BYTES
+from wingbeat.net.rules_of_elements import RULES as ELEMENTS
 from wingbeat.net.rules_of_layout import RULES as LAYOUT
 from wingbeat.net.rules_of_sums import RULES as SUMS
 from wingbeat.net.simplify import simplify
 
-RULES: Mapping[str, Rule] = {**BYTES, **LAYOUT, **SUMS}
+RULES: Mapping[str, Rule] = {**ELEMENTS, **LAYOUT, **SUMS}
 """The rule of each kind of operator that can be converted."""
 
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")

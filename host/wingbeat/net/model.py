@@ -218,6 +218,10 @@ class Graph:
 
     def describe(self, node: Node) -> str:
         """Which operator this is, for a message."""
+        return f"operator {node.number}, {self.name(node)}"
+
+    def name(self, node: Node) -> str:
+        """Kind and layer."""
         # Converters join the names of all layers that became one operator.
         name = self.tensors[node.outputs[0]].name.partition(";")[0]
-        return f"operator {node.number}, {node.kind} ({name})"
+        return f"{node.kind} ({name})"

@@ -23,6 +23,7 @@ from wingbeat.net.rule import (
 from wingbeat.reference import Operator
 from wingbeat.reference.conv import conv2d, output_size, same_padding
 from wingbeat.reference.dense import dense
+from wingbeat.reference.depthwise import depthwise2d
 
 
 def _dense(net: Lowering, node: Node) -> None:
@@ -52,7 +53,10 @@ def _conv(net: Lowering, node: Node) -> None:
         groups, rest = divmod(channels, weights.shape[3])
         if rest or weights.shape[0] % groups:
             raise FormatError(f"weights {list(weights.shape)} for an input of {channels} channels")
-    _emit_conv(net, node, _ungrouped(weights, groups))
+    if groups == channels > 1:
+        _emit_depthwise(net, node, weights[..., 0].transpose(1, 2, 0))
+    else:
+        _emit_conv(net, node, _ungrouped(weights, groups))
 
 
 def _depthwise(net: Lowering, node: Node) -> None:
@@ -60,7 +64,10 @@ def _depthwise(net: Lowering, node: Node) -> None:
     channels = image(net, node).shape[3]
     if weights.shape[0] != 1 or weights.shape[3] % channels:
         raise FormatError(f"weights {list(weights.shape)} for an input of {channels} channels")
-    _emit_conv(net, node, _ungrouped(weights.transpose(3, 1, 2, 0), channels))
+    if channels == 1:
+        _emit_conv(net, node, weights.transpose(3, 1, 2, 0))
+    else:
+        _emit_depthwise(net, node, weights[0])
 
 
 def _ungrouped(weights: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
@@ -79,6 +86,12 @@ def _emit_conv(net: Lowering, node: Node, weights: NDArray[np.int8]) -> None:
     """Weights [outputs, height, width, inputs]."""
     place = _window(net, node, weights.shape[1:3], weights.shape[0])
     net.emit(node, conv2d(weights, **place), net.source(node), node.outputs[0])
+
+
+def _emit_depthwise(net: Lowering, node: Node, weights: NDArray[np.int8]) -> None:
+    """Weights [height, width, outputs]."""
+    place = _window(net, node, weights.shape[:2], weights.shape[2])
+    net.emit(node, depthwise2d(weights, **place), net.source(node), node.outputs[0])
 
 
 def _window(net: Lowering, node: Node, kernel: tuple[int, ...], channels: int) -> dict[str, Any]:

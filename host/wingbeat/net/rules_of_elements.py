@@ -1,4 +1,4 @@
-"""Rules of operators that are a function from byte to byte, and of softmax."""
+"""Rules of operators that give each element another value, and of softmax."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from wingbeat.net.model import Leaky, Node, Softmax
 from wingbeat.net.rule import Lowering, Rule, expect_size, options_of, quantization_of
 from wingbeat.reference import activations
 from wingbeat.reference.activations import Quantization, Table
+from wingbeat.reference.dequantize import dequantize
+from wingbeat.reference.quantize import quantize
+from wingbeat.reference.rescale import rescale
 from wingbeat.reference.softmax8 import softmax
 
 
@@ -33,12 +36,27 @@ def _quantize(net: Lowering, node: Node) -> None:
     source, result = net.tensors[net.source(node)], net.output(node)
     expect_size(result, source.n_elements)
     to = quantization_of(result)
-    if source.dtype == "uint8":
+    ends = net.source(node), node.outputs[0]
+    if source.dtype == "float32":
+        net.emit(node, quantize(source.n_elements, to), *ends)
+    elif source.dtype == "int16" and source.quantization is not None:
+        operator = rescale(source.n_elements, source.scale, source.zero_point, to)
+        net.emit(node, operator, *ends)
+    elif source.dtype == "uint8" and source.quantization is not None:
         table = activations.requantize_uint8_table(source.scale, source.zero_point, to)
         net.emit_table(node, table, "B")
     else:
         source = net.input(node)
         net.emit_table(node, activations.requantize_table(quantization_of(source), to))
+
+
+def _dequantize(net: Lowering, node: Node) -> None:
+    source, result = net.input(node), net.tensors[node.outputs[0]]
+    expect_size(result, source.n_elements)
+    if result.dtype != "float32":
+        raise FormatError(f"it makes {result.dtype}, not float32")
+    operator = dequantize(source.n_elements, quantization_of(source))
+    net.emit(node, operator, net.source(node), node.outputs[0])
 
 
 def _softmax(net: Lowering, node: Node) -> None:
@@ -57,6 +75,7 @@ def _softmax(net: Lowering, node: Node) -> None:
 
 RULES: Mapping[str, Rule] = {
     "QUANTIZE": _quantize,
+    "DEQUANTIZE": _dequantize,
     "RELU": _function(activations.relu_table),
     "RELU6": _function(activations.relu6_table),
     "RELU_N1_TO_1": _function(activations.relu_n1_to_1_table),

@@ -1,0 +1,91 @@
+"""Nets on the command line: from .tflite to a module, what `info` tells, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from nets.files import FOLDER, net
+from tflm import Operation, Tensor, model_bytes
+from wingbeat.cli import app
+from wingbeat.net.convert import convert_tflite
+from wingbeat.program import Program
+
+HELLO = FOLDER / "hello_world.tflite"
+WORDS = FOLDER / "micro_speech.tflite"
+
+
+def run(*args: object) -> Any:
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def ok(*args: object) -> str:
+    result = run(*args)
+    assert result.exit_code == 0, result.stderr
+    return str(result.stdout)
+
+
+def fails(code: int, *args: object) -> str:
+    result = run(*args)
+    assert result.exit_code == code, (result.exit_code, result.stderr)
+    assert "Traceback" not in result.stderr
+    return str(result.stderr)
+
+
+def test_convert_makes_a_module(tmp_path: Path) -> None:
+    out = tmp_path / "hello.mpy"
+    assert "int8[1], step 0.0244801, zero at -128" in ok(
+        "convert", HELLO, "-o", out, "--board", "pico"
+    )
+    assert out.stat().st_size < 8000
+
+
+def test_info_tells_scales_and_layers(tmp_path: Path) -> None:
+    out = tmp_path / "words.wbp"
+    ok("convert", WORDS, "-o", out, "--labels", "silence,unknown,yes,no")
+    document = json.loads(ok("info", out, "--json"))
+    assert document["input"]["scale"] == pytest.approx(0.10171568)
+    assert document["input"]["zero_point"] == -128
+    assert document["output"]["scale"] == 1 / 256
+    assert document["output"]["zero_point"] == -128
+    assert document["decision"] == "argmax"
+    assert document["operators"][0]["layer"] == "DEPTHWISE_CONV_2D (Relu)"
+    assert document["meta"] == {"source": "micro_speech.tflite"}
+    text = ok("info", out)
+    assert "input int8[1960], step 0.101716, zero at -128" in text
+    assert "layer DEPTHWISE_CONV_2D (Relu)" in text
+    assert Program.load(out).encode() == convert_tflite(net("micro_speech")).encode()
+
+
+def test_options_of_other_models_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "hello.wbp"
+    message = fails(2, "convert", HELLO, "-o", out, "--dtype", "int8", "--output-scale", "1")
+    assert "is a net, whose numbers are fixed: drop --dtype, --output-scale" in message
+    ok("convert", HELLO, "-o", out)
+    assert "drop --io" in fails(2, "convert", out, "-o", tmp_path / "b.wbp", "--io", "float")
+
+
+def test_nets_that_cannot_be_converted(tmp_path: Path) -> None:
+    x, y = Tensor((1, 2), "float32"), Tensor((1, 2), "float32", name="up")
+    path = tmp_path / "net.tflite"
+    path.write_bytes(model_bytes([Operation("ABS", [x], [y])], [x], [y]))
+    message = fails(1, "convert", path, "-o", tmp_path / "net.wbp")
+    assert "net.tflite: The net computes in float32" in message
+    assert "converter.representative_dataset = " in message
+    path.write_bytes(net("mnist")[:5000])
+    assert "net.tflite: the .tflite file is damaged" in fails(
+        1, "convert", path, "-o", tmp_path / "net.wbp"
+    )
+
+
+def test_a_net_runs_from_its_file(tmp_path: Path) -> None:
+    out = tmp_path / "words.mpy"
+    ok("convert", WORDS, "-o", out, "--arch", "x64", "--labels", "silence,unknown,yes,no")
+    answers, words = tmp_path / "answers.npy", FOLDER / "micro_speech_words.npy"
+    ok("run", out, words, answers, "--on", "unix", "--predict")
+    assert np.load(answers).tolist() == [2, 3, 0, 0]
