@@ -1,5 +1,6 @@
 # make demo     the whole job on real recordings, from nothing
 # make test     all tests, from nothing
+# make soak     power cuts at every write of a deploy, and all else that takes long
 # make bench    cycles, code bytes and heap, compared with the last committed figures
 # make fuzz     three minutes of fuzzing of the loader, the kernels' checks and the reader of .tflite
 # make build    cores and kernels for every architecture
@@ -11,7 +12,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: setup build firmware demo test bench fuzz lint wheel clean
+.PHONY: setup build firmware demo test soak bench fuzz lint wheel clean
 
 setup: $(READY)
 
@@ -38,6 +39,9 @@ lint: setup
 
 test: build firmware lint
 	$(PYTHON) -m pytest
+
+soak: build firmware
+	$(PYTHON) -m pytest tests/soak/*.py
 
 bench: build firmware
 	$(PYTHON) bench/bench.py

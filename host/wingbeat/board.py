@@ -15,13 +15,14 @@ from .program import Decision, Descriptor, Program, ProgramBuilder
 from .reference import Shift
 from .transport import Transport, answer_of
 
-PREFIX = "wingbeat-"
+PREFIX = "wb-"
 """Of names of files on a board that are only there while something is going on."""
 
 MPY_VERSION = (6, 3)
 _FIRST_FIRMWARE = "1.23"
 _THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
-_PROBE = f"{PREFIX}probe"
+PROBE = f"{PREFIX}probe.mpy"
+"""The tiny module that is tried."""
 
 _ASK = """\
 import gc, os, sys
@@ -232,10 +233,9 @@ def native_works(transport: Transport, arch: str) -> bool:
     """
     program = _tiny_program()
     x = np.array([[-1000, -1, 0, 7]], "<i4")
-    name = f"{_PROBE}.mpy"
-    script = _CALL.format(inputs=x[0].tolist(), size=x.size, name=_PROBE)
+    script = _CALL.format(inputs=x[0].tolist(), size=x.size, name=PROBE.removesuffix(".mpy"))
     try:
-        transport.put_file(name, assemble(program, arch).data)
+        transport.put_file(PROBE, assemble(program, arch).data)
         answer = answer_of(transport.exec(script))
         return bool(answer == program.run(x)[0].tolist())
     except TransportError:
@@ -244,8 +244,8 @@ def native_works(transport: Transport, arch: str) -> bool:
         return False
     finally:
         try:
-            if transport.size(name) is not None:
-                transport.remove(name)
+            if transport.size(PROBE) is not None:
+                transport.remove(PROBE)
         except TargetError:
             pass
 

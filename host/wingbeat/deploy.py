@@ -6,7 +6,7 @@ interruption, wherever it comes, leaves the old or the new model whole; what els
 removed by the next deploy.
 
 Where the file system can rename over a file (LittleFS), that is one step. FAT cannot: there the
-old model moves to the ``lib`` folder first, where `import` finds it too.
+old model is copied to the ``lib`` folder first, where `import` finds it too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from .assemble import Module
-from .board import PREFIX, Facts, ask, next_step, usable_arch
+from .board import PREFIX, PROBE, Facts, ask, next_step, usable_arch
 from .check import heap_need
 from .errors import DeviceError, TargetError, TransportError
 from .golden import Golden, vectors_of
@@ -29,7 +29,14 @@ from .program import Decision, Program
 from .romfs import Piece, romfs_pieces
 from .transport import Progress, Transport, answer_of
 
-_JOURNAL = f"{PREFIX}rom.txt"
+TEMPORARY = f"{PREFIX}model.mpy"
+"""The model until it is proven. Names of at most 8.3 letters are one entry of a FAT folder, which
+is written whole or not at all."""
+
+_GOLDEN = f"{PREFIX}model.bin"
+_BEGUN, _WHOLE, _ASIDE = (f"{PREFIX}model.{end}" for end in ("old", "new", "bak"))
+_COPY, _COPIED = f"{PREFIX}model.cpy", f"{PREFIX}model.txt"
+_JOURNAL = f"{PREFIX}model.rom"
 _ROM = "/rom/"
 _SPARE_BLOCKS = 3
 """Blocks that a file system wants for itself: LittleFS copies folders on each change."""
@@ -37,41 +44,74 @@ _SPARE_BLOCKS = 3
 _HEAP_TO_RUN = 4096
 """Bytes of heap that the script on the board takes, beside the model."""
 
+_FILES = """\
+import os, sys
+def there(name):
+    try:
+        os.stat(name)
+        return True
+    except OSError:
+        return False
+def drop(name):
+    if name and there(name):
+        os.remove(name)
+def copy(source, target):
+    b = bytearray(512)
+    with open(source, "rb") as s, open(target, "wb") as t:
+        while True:
+            n = s.readinto(b)
+            if not n:
+                break
+            t.write(memoryview(b)[:n])
+def note(name, text=""):
+    with open(name, "w") as f:
+        f.write(text)
+def text(name):
+    with open(name) as f:
+        return f.read()
+def fat():
+    try:
+        os.stat("*")
+    except OSError as e:
+        return e.args[0] == 22
+"""
+
+# FAT renames by a second entry for the same blocks, then drops the first one. If the power goes in
+# between, two names have the same blocks, and removing one of them frees what the other needs. So
+# there is another copy of the model, in lib, where import finds it, before anything is renamed.
+# After an interruption both names are removed, that which import takes first, and the model is made
+# anew from its copy. _BEGUN has the names; _WHOLE is there when the copy is whole.
 _LEFTOVERS = f"""\
-import os
-found = []
-names = os.listdir()
-for name in names:
-    if name.startswith({PREFIX!r}) and name.endswith(".old"):
-        with open(name) as f:
-            backup = f.read()
-        model = name[{len(PREFIX)}:-4] + ".mpy"
-        try:
-            if model in names:
-                os.remove(backup)
-            else:
-                os.rename(backup, model)
-        except OSError:
-            pass
-        os.remove(name)
-        found.append(name)
-for name in names:
-    if name.startswith({PREFIX!r}) and name.endswith((".mpy", ".bin")):
-        os.remove(name)
-        found.append(name)
+{_FILES}
+temporary, begun, whole = {TEMPORARY!r}, {_BEGUN!r}, {_WHOLE!r}
+leftovers = {(_BEGUN, _WHOLE, TEMPORARY, _GOLDEN, PROBE, _COPY, _COPIED)!r}
+found = [name for name in leftovers if there(name)]
+if there(begun):
+    model, backup, mine = (text(begun) or "\\n\\n").split("\\n")
+    if there(whole):
+        if there(temporary):
+            drop(model)
+            drop(temporary)
+        if not there(model):
+            copy(backup, temporary)
+            os.rename(temporary, model)
+        drop(backup)
+        drop(whole)
+    elif mine:
+        drop(backup)
+    drop(begun)
+if there({_COPY!r}):
+    drop(text({_COPIED!r}))
+for name in leftovers:
+    drop(name)
 print(repr(found))
 """
 
-_SHADOWS = """\
-import os
-found = []
-for path in {paths}:
-    try:
-        os.stat(path)
-        found.append(path)
-    except OSError:
-        pass
-print(repr(found))
+_BEFORE = f"""\
+{_FILES}
+model = {{model!r}}
+shadows = [name for name in {{shadows}} if there(name)]
+print(repr((shadows, fat(), os.stat(model)[6] if there(model) else None)))
 """
 
 _HASH = """\
@@ -124,33 +164,29 @@ print(repr((imported - before, made - imported, spent)))
 """
 _REPEATS = 20
 
-_INSTALL = """\
-import os, sys
-temporary, model, marker = {temporary!r}, {model!r}, {marker!r}
-def there(name):
-    try:
-        os.stat(name)
-        return True
-    except OSError:
-        return False
-if there(model) and there(temporary.upper()):
-    backup = {prefix!r} + "old-" + model
+_INSTALL = f"""\
+{_FILES}
+temporary, begun, whole = {TEMPORARY!r}, {_BEGUN!r}, {_WHOLE!r}
+model = {{model!r}}
+if fat():
+    backup = {_ASIDE!r}
     for folder in sys.path:
         if folder.endswith("/lib") and not folder.startswith("/rom"):
             if not there(folder):
                 os.mkdir(folder)
             backup = folder + "/" + model
             break
-    with open(marker, "w") as f:
-        f.write(backup)
-    if there(backup):
-        os.remove(backup)
-    os.rename(model, backup)
-    os.rename(temporary, model)
-    os.remove(backup)
-    os.remove(marker)
-else:
-    os.rename(temporary, model)
+    source = model if there(model) else "" if there(backup) else temporary
+    note(begun, model + "\\n" + backup + "\\n" + source)
+    if source:
+        copy(source, backup)
+    note(whole)
+    drop(model)
+os.rename(temporary, model)
+if there(begun):
+    drop(backup)
+    drop(whole)
+    drop(begun)
 print(repr(os.stat(model)[6]))
 """
 
@@ -188,8 +224,7 @@ print(repr(found))
 
 # A file is copied under a temporary name: half of one is never imported.
 _COPY_FROM_ROM = f"""\
-import os
-b = bytearray(512)
+{_FILES}
 for name in {{names}}:
     at = name.find("/")
     while at > 0:
@@ -198,14 +233,11 @@ for name in {{names}}:
         except OSError:
             pass
         at = name.find("/", at + 1)
-    with open("/rom/" + name, "rb") as source, open("{PREFIX}copy.bin", "wb") as f:
-        while True:
-            n = source.readinto(b)
-            if not n:
-                break
-            f.write(memoryview(b)[:n])
-    os.rename("{PREFIX}copy.bin", name)
+    note({_COPIED!r}, name)
+    copy("/rom/" + name, {_COPY!r})
+    os.rename({_COPY!r}, name)
     print(".", end="")
+drop({_COPIED!r})
 print()
 print(repr(len({{names}})))
 """
@@ -414,7 +446,6 @@ def deploy(
         cleaned = job.clean()
         job.refuse_early(romfs)
         proof = job.copy_and_prove(progress)
-        replaced = transport.size(job.file) is not None
         say("putting it in place")
         job.install()
         if not romfs:
@@ -434,7 +465,7 @@ def deploy(
     if start:
         transport.start()
     return Deployed(
-        facts, module, path, job.sha256, job.golden.real, proof, before, cleaned, replaced
+        facts, module, path, job.sha256, job.golden.real, proof, before, cleaned, job.replaced
     )
 
 
@@ -471,9 +502,7 @@ class _Job:
         self.say = say
         name = module.program.name
         self.file = f"{name}.mpy"
-        self.temporary = f"{PREFIX}{name}.mpy"
-        self.vectors = f"{PREFIX}{name}.bin"
-        self.marker = f"{PREFIX}{name}.old"
+        self.replaced = False
         self.sha256 = hashlib.sha256(module.data).hexdigest()
 
     def clean(self) -> list[str]:
@@ -483,18 +512,20 @@ class _Job:
     def refuse_early(self, romfs: bool) -> None:
         """Refuse before anything is copied."""
         facts, name = self.facts, self.module.program.name
-        other = [f"{name}.py", name, *(f"{name}/__init__.py",)]
-        shadows = answer_of(self.transport.exec(_SHADOWS.format(paths=other)))
+        script = _BEFORE.format(model=self.file, shadows=[f"{name}.py", name])
+        shadows, fat, old_size = answer_of(self.transport.exec(script))
+        self.replaced = old_size is not None
         if shadows:
             raise TargetError(
                 f"{shadows[0]} on the board would be imported instead of {self.file}: remove it, or"
                 " give the model another name"
             )
         block = max(1, facts.disk_block)
-        need = sum(
-            -(-size // block) * block for size in (len(self.module.data), self.golden.inputs.nbytes)
-        )
-        need += _SPARE_BLOCKS * block
+        size = len(self.module.data)
+        files = [size, self.golden.inputs.nbytes]
+        if fat:
+            files.append(old_size or size)
+        need = sum(-(-size // block) * block for size in files) + _SPARE_BLOCKS * block
         free = self.transport.free_space()
         if need > free:
             raise TargetError(
@@ -519,12 +550,12 @@ class _Job:
     def copy_and_prove(self, progress: Progress | None) -> Proof:
         """Copy under a temporary name, compare the hash, run the golden vectors."""
         self.say(f"copying {len(self.module.data)} bytes")
-        self.transport.put_file(self.temporary, self.module.data, progress)
-        self.transport.put_file(self.vectors, self.golden.inputs.tobytes())
+        self.transport.put_file(TEMPORARY, self.module.data, progress)
+        self.transport.put_file(_GOLDEN, self.golden.inputs.tobytes())
         self.say("comparing SHA-256 on the board")
-        self.compare_hash(self.temporary)
+        self.compare_hash(TEMPORARY)
         self.say(f"running {len(self.golden.inputs)} golden vectors on the board")
-        return self.prove("", self.temporary)
+        return self.prove("", TEMPORARY)
 
     def compare_hash(self, name: str) -> None:
         """Compare a file on the board with the module."""
@@ -548,7 +579,7 @@ class _Job:
                 name=file.removesuffix(".mpy"),
                 row_size=program.input.n_elements * program.input.dtype.itemsize,
                 out_size=program.output.n_elements * program.output.dtype.itemsize,
-                golden=self.vectors,
+                golden=_GOLDEN,
                 rows=rows,
                 repeats=_REPEATS,
                 decision="model.predict(row)" if decides else 0,
@@ -573,10 +604,7 @@ class _Job:
 
     def install(self) -> None:
         """Let the proven file take its place."""
-        script = _INSTALL.format(
-            temporary=self.temporary, model=self.file, marker=self.marker, prefix=PREFIX
-        )
-        size = answer_of(self.transport.exec(script))
+        size = answer_of(self.transport.exec(_INSTALL.format(model=self.file)))
         if size != len(self.module.data):
             raise TargetError(f"{self.file} has {size} bytes after its move; deploy it again")
 
@@ -593,7 +621,7 @@ class _Job:
 
     def forget_golden(self) -> None:
         """Remove the vectors from the board."""
-        self.transport.remove(self.vectors)
+        self.transport.remove(_GOLDEN)
 
     def tidy(self) -> None:
         """After a failure: remove temporary files if the board still answers."""

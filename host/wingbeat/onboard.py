@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .board import ask
+from .board import PREFIX, ask
 from .deploy import clean, drop_copies, rom_members, write_rom
 from .errors import TargetError
 from .mpy import ARCHS
@@ -58,7 +58,7 @@ for folder in {folders}:
     except OSError:
         continue
     for name in names:
-        if name.endswith(".mpy") and not name.startswith("wingbeat-"):
+        if name.endswith(".mpy") and not name.startswith({prefix!r}):
             try:
                 look((folder + "/" if folder else "") + name)
             except Exception:
@@ -110,7 +110,7 @@ def models_on(transport: Transport) -> list[OnBoard]:
     """
     facts = ask(transport)
     folders = [folder for folder in facts.path if not folder.startswith(".")]
-    printed = transport.exec(_LIST.format(folders=list(dict.fromkeys(folders))))
+    printed = transport.exec(_LIST.format(prefix=PREFIX, folders=list(dict.fromkeys(folders))))
     archs = {number: name for name, number in ARCHS.items()}
     found: list[OnBoard] = []
     for line in printed.strip().splitlines():

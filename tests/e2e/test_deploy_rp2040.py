@@ -160,7 +160,7 @@ def test_power_cuts(
         transport.soft_reset()
         deploy(transport, new, start=False)
         assert works(transport, old, new) is new
-        assert "wingbeat-" not in transport.exec("import os\nprint(os.listdir())")
+        assert "wb-" not in transport.exec("import os\nprint(os.listdir())")
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class _Chip:
             f.write(b"x")
         with open(self.path, "r+b") as f:
             f.seek(at)
-            f.write(data[:len(data) // 2] if last else data)
+            f.write(data[:int(len(data) * {share})] if last else data)
         if last:
             os.system("kill -9 $PPID")
     def ioctl(self, request, argument):
@@ -105,8 +105,8 @@ class FlashBoard(Scripted):
 
     Attributes
     ----------
-    power_cut : int or None
-        Die in the write after so many writes of flash.
+    power_cut : tuple of (int, float), or None
+        Die in the write after so many writes of flash, with that share of it done.
     vanish_at : int or None
         The connection breaks at this step; a file that is being sent is half there.
     steps : int
@@ -130,7 +130,7 @@ class FlashBoard(Scripted):
         self._command = [str(find_micropython())]
         if heap is not None:
             self._command += ["-X", f"heapsize={heap}"]
-        self.power_cut: int | None = None
+        self.power_cut: tuple[int, float] | None = None
         self.vanish_at: int | None = None
         self.steps = 0
         self.started = 0
@@ -156,6 +156,10 @@ class FlashBoard(Scripted):
         for name in ("chip.bin", "rom.bin"):
             shutil.copyfile(self.folder / name, folder / name)
         return FlashBoard(folder, kind=self.kind, with_rom=self.with_rom)
+
+    def switched_on_again(self) -> FlashBoard:
+        """The same board, after its power came back."""
+        return FlashBoard(self.folder, kind=self.kind, with_rom=self.with_rom)
 
     def exec(self, script: str, *, timeout: float = 60.0) -> str:
         """Run a script in a fresh interpreter."""
@@ -225,7 +229,8 @@ class FlashBoard(Scripted):
             raise TransportError(TransportError.VANISHED, "the board no longer answers")
         (self.folder / "script.py").write_text(script)
         machine = _MACHINE.format(
-            cut=-1 if self.power_cut is None else self.power_cut,
+            cut=-1 if self.power_cut is None else self.power_cut[0],
+            share=0.0 if self.power_cut is None else self.power_cut[1],
             ops=str(self.folder / "ops.bin"),
             chip=str(self.folder / "chip.bin"),
             rom=str(self.folder / "rom.bin"),

@@ -1,0 +1,62 @@
+"""Power cuts at every write of a deploy. Run by `make soak`; `make test` has a handful."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from power_cuts import Deploys, iris
+
+BOARDS = [(kind, romfs) for kind in ("VfsLfs2", "VfsFat") for romfs in (False, True)]
+PAIRS = 60
+"""Deploys whose power is cut, and cut again while the next deploy tidies up."""
+
+LEAST = 50
+"""Cut points."""
+
+
+@pytest.fixture(params=BOARDS, ids=lambda board: f"{board[0]}{'-romfs' * board[1]}")
+def deploys(request: pytest.FixtureRequest, tmp_path: Path) -> Deploys:
+    kind, romfs = request.param
+    return Deploys(tmp_path, iris(9), iris(10), iris(2, "other"), kind=kind, romfs=romfs)
+
+
+def tell(capsys: pytest.CaptureFixture[str], deploys: Deploys, what: str) -> None:
+    kind = f"{deploys.kind}{' and ROMFS' if deploys.romfs else ''}"
+    with capsys.disabled():
+        print(f"\n{kind}: {what}")
+
+
+def test_every_write(deploys: Deploys, capsys: pytest.CaptureFixture[str]) -> None:
+    cuts = list(deploys.cuts())
+    assert deploys.writes >= LEAST
+    found = Counter(deploys.interrupted(cut) is deploys.new for cut in cuts)
+    tell(
+        capsys,
+        deploys,
+        f"{len(cuts)} cuts, all over {deploys.writes} writes: the old model {found[False]} times,"
+        f" the new one {found[True]} times",
+    )
+    assert found[False] > 0
+    assert found[True] > 0
+
+
+def test_cut_again_while_it_is_tidied_up(
+    deploys: Deploys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    found: Counter[bool] = Counter()
+    for _ in range(PAIRS):
+        first = int(rng.integers(deploys.writes // 2, deploys.writes))
+        second = int(rng.integers(0, deploys.writes // 2))
+        shares = rng.choice([0.0, 0.25, 0.5, 0.75, 1.0], 2).tolist()
+        last = deploys.interrupted((first, shares[0]), (second, shares[1]))
+        found[last is deploys.new] += 1
+    tell(
+        capsys,
+        deploys,
+        f"{PAIRS} double cuts: the old model {found[False]} times, the new one {found[True]} times",
+    )
