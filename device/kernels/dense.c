@@ -78,19 +78,51 @@ typedef struct {
     uint32_t top; // s2 + 2^8 s3
 } packed_t;
 
-// step: words between the weights of one input and the next.
-static packed_t multiplied(
-    const uint32_t *weights, uint32_t step, const int8_t *x, uint32_t n_inputs) {
-    packed_t sums = {0, 0, 0};
-    for (const int8_t *end = x + n_inputs; x != end; x++) {
-        uint32_t word = *weights;
-        uint32_t value = (uint32_t)(int32_t)*x;
-        sums.all += word * value;
-        sums.odd += ((word >> 8) & 0x00ff00ffu) * value;
-        sums.top += (word >> 16) * value;
-        weights += step;
-    }
-    return sums;
+// The machine code of these lines: left alone, gcc moves products of several words past each other
+// and runs out of registers.
+static inline void multiply(packed_t *sums, uint32_t word, int32_t x) {
+#if defined(__ARM_ARCH)
+    uint32_t part;
+    __asm__("mla %0, %4, %5, %0\n"
+            "and %3, %6, %4, lsr #8\n"
+            "mla %1, %3, %5, %1\n"
+            "lsrs %3, %4, #16\n"
+            "mla %2, %3, %5, %2\n"
+            : "+r"(sums->all), "+r"(sums->odd), "+r"(sums->top), "=&r"(part)
+            : "r"(word), "r"(x), "r"(0x00ff00ffu)
+            : "cc");
+#elif defined(__riscv)
+    uint32_t part;
+    __asm__("mul %3, %4, %5\n"
+            "add %0, %0, %3\n"
+            "srli %3, %4, 8\n"
+            "and %3, %3, %6\n"
+            "mul %3, %3, %5\n"
+            "add %1, %1, %3\n"
+            "srli %3, %4, 16\n"
+            "mul %3, %3, %5\n"
+            "add %2, %2, %3\n"
+            : "+r"(sums->all), "+r"(sums->odd), "+r"(sums->top), "=&r"(part)
+            : "r"(word), "r"(x), "r"(0x00ff00ffu));
+#elif defined(__XTENSA__)
+    uint32_t part;
+    __asm__("mull %3, %4, %5\n"
+            "add %0, %0, %3\n"
+            "srli %3, %4, 8\n"
+            "and %3, %3, %6\n"
+            "mull %3, %3, %5\n"
+            "add %1, %1, %3\n"
+            "extui %3, %4, 16, 16\n"
+            "mull %3, %3, %5\n"
+            "add %2, %2, %3\n"
+            : "+r"(sums->all), "+r"(sums->odd), "+r"(sums->top), "=&r"(part)
+            : "r"(word), "r"(x), "r"(0x00ff00ffu));
+#else
+    uint32_t value = (uint32_t)x;
+    sums->all += word * value;
+    sums->odd += ((word >> 8) & 0x00ff00ffu) * value;
+    sums->top += (word >> 16) * value;
+#endif
 }
 
 static uint32_t signed_byte(uint32_t value) {
@@ -98,7 +130,7 @@ static uint32_t signed_byte(uint32_t value) {
 }
 
 // Adds the four sums; their low 16 and high 8 bits are found apart.
-static void add_unpacked(packed_t packed, int32_t sums[CHANNELS]) {
+__attribute__((noinline)) static void add_unpacked(packed_t packed, int32_t sums[CHANNELS]) {
     uint32_t even = packed.all - (packed.odd << 8); // s0 + 2^16 s2
     uint32_t high0 = signed_byte((even >> 16) - packed.top);
     uint32_t low2 = ((even >> 16) - high0) & 0xffffu;
@@ -114,41 +146,77 @@ static void add_unpacked(packed_t packed, int32_t sums[CHANNELS]) {
     sums[3] += (int32_t)((high3 << 16) + low3);
 }
 
-static void sum_block(
-    const dense_t *dense, const uint32_t *weights, uint32_t step, const int8_t *x,
-    int32_t sums[CHANNELS]) {
+// Two blocks side by side; two inputs at a time.
+static void sum_pair(
+    const uint32_t *weights, const int8_t *x, uint32_t n_inputs, int32_t sums[2 * CHANNELS]) {
+    packed_t first = {0, 0, 0}, second = {0, 0, 0};
+    const int8_t *end = x + n_inputs;
+    if (n_inputs & 1) {
+        multiply(&first, *weights++, *x);
+        multiply(&second, *weights++, *x++);
+    }
+    for (; x != end; x += 2, weights += 4) {
+        multiply(&first, weights[0], x[0]);
+        multiply(&second, weights[1], x[0]);
+        multiply(&first, weights[2], x[1]);
+        multiply(&second, weights[3], x[1]);
+    }
+    add_unpacked(first, sums);
+    add_unpacked(second, sums + CHANNELS);
+}
+
+static void sum_alone(
+    const uint32_t *weights, const int8_t *x, uint32_t n_inputs, int32_t sums[CHANNELS]) {
+    packed_t packed = {0, 0, 0};
+    for (const int8_t *end = x + n_inputs; x != end; x++) {
+        multiply(&packed, *weights++, *x);
+    }
+    add_unpacked(packed, sums);
+}
+
+// The sums of `blocks` blocks, one or two, from all inputs.
+static void sum_blocks(
+    const dense_t *dense, const uint32_t *weights, uint32_t blocks, const int8_t *x,
+    int32_t sums[2 * CHANNELS]) {
     for (uint32_t left = dense->n_inputs; left != 0;) {
         uint32_t n = left < SEGMENT ? left : SEGMENT;
-        add_unpacked(multiplied(weights, step, x, n), sums);
-        weights += step * n;
+        if (blocks == 1) {
+            sum_alone(weights, x, n, sums);
+        } else {
+            sum_pair(weights, x, n, sums);
+        }
+        weights += blocks * n;
         x += n;
         left -= n;
     }
 }
 
-static void scale_block(
-    const dense_t *dense, uint32_t first, const int32_t sums[CHANNELS], uint8_t *out) {
+static void scale_outputs(
+    const dense_t *dense, uint32_t first, uint32_t end, const int32_t *sums, uint8_t *out) {
     const wb_scale_t *scale = &dense->scale;
     const void *channels = scale + 1;
-    for (uint32_t i = 0; i < CHANNELS && first + i < dense->n_outputs; i++) {
-        uint32_t channel = first + i;
+    for (uint32_t i = first; i < end; i++, sums++) {
         int32_t value =
-            scale->wide ? wb_scaled_wide(sums[i], (const wb_wide_t *)channels + channel, scale)
-                        : wb_scaled_narrow(sums[i], (const wb_narrow_t *)channels + channel, scale);
-        out[channel] = (uint8_t)value;
+            scale->wide ? wb_scaled_wide(*sums, (const wb_wide_t *)channels + i, scale)
+                        : wb_scaled_narrow(*sums, (const wb_narrow_t *)channels + i, scale);
+        out[i] = (uint8_t)value;
     }
 }
 
 static void run_layer(const dense_t *dense, const int8_t *x, int32_t offset, uint8_t *out) {
     const uint32_t *weights = weights_of(dense);
-    uint32_t blocks = n_blocks(dense);
-    for (uint32_t block = 0; block < blocks; block++) {
-        int32_t sums[CHANNELS] = {offset, offset, offset, offset};
-        // Two blocks lie side by side; a last one may be alone.
-        uint32_t step = (block | 1u) < blocks ? 2 : 1;
-        const uint32_t *first = weights + (block & ~1u) * n_stored(dense) + (block & 1u);
-        sum_block(dense, first, step, x, sums);
-        scale_block(dense, block * CHANNELS, sums, out);
+    uint32_t n_outputs = dense->n_outputs;
+    for (uint32_t first = 0; first < n_outputs; first += 2 * CHANNELS) {
+        int32_t sums[2 * CHANNELS];
+        uint32_t left = n_outputs - first;
+        for (uint32_t i = 0; i < 2 * CHANNELS; i++) {
+            sums[i] = offset;
+        }
+        uint32_t blocks = left > CHANNELS ? 2 : 1;
+        uint32_t end = left > 2 * CHANNELS ? first + 2 * CHANNELS : n_outputs;
+        sum_blocks(dense, weights, blocks, x, sums);
+        scale_outputs(dense, first, end, sums, out);
+        weights += blocks * n_stored(dense);
     }
 }
 

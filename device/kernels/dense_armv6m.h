@@ -1,7 +1,7 @@
 // All blocks of a dense layer for Cortex-M0 and M0+. dense.c has the C of it, which defines it.
 //
-// Four inputs and two blocks side by side, 32 products, take 87 cycles: 12 to load the weights, 8 to
-// load and split the inputs, 64 for the products, 3 for the loop. A block alone: 16 products in 49.
+// Four inputs and two blocks side by side, 32 products, take 87 cycles: 12 to load the weights, 8
+// to load and split the inputs, 64 for the products, 3 for the loop. A block alone: 16 in 49.
 //
 //   r0 weights       r5, r6 words of weights     r8, r9, r10    sums A, R, T of the first block
 //   r1 inputs        r7 end of the inputs        r11, r12, lr   of the second
