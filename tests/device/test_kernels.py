@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device.harness import OK, Kernels, kernel_names
-from vectors import Case, Operands, all_cases, bad_cases, conv, depthwise, operands_of
+from vectors import Case, Operands, all_cases, bad_cases, conv, depthwise, mean, operands_of, pool
 from vectors.dense import small_layers
 from vectors.elementwise import small_elementwise_operators
 from vectors.forest import small_operator, sound_operators
@@ -100,6 +100,8 @@ def _small_operators() -> Iterator[Operator]:
     yield from conv.small_operators()
     yield from small_elementwise_operators()
     yield from depthwise.small_layers()
+    yield from pool.small_operators()
+    yield from mean.small_operators()
     for features in FEATURES:
         for leaves in Leaves:
             yield small_operator(features, leaves)

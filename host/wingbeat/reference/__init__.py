@@ -21,6 +21,8 @@ from .depthwise import Depthwise
 from .elementwise import ELEMENTWISE
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
+from .mean import Mean
+from .pool import Pool
 from .probability import Probability
 from .shift import Shift
 from .signals import SIGNALS
@@ -37,7 +39,9 @@ __all__ = [
     "ForestWalk",
     "Leaves",
     "Lookup",
+    "Mean",
     "Operator",
+    "Pool",
     "Probability",
     "Shift",
     "WindowStats",
@@ -97,6 +101,8 @@ _CLASSES = (
     Conv2D,
     Depthwise,
     Dense,
+    Pool,
+    Mean,
     *ELEMENTWISE,
     *SIGNALS,
 )
