@@ -86,15 +86,13 @@ def convert_graph(
     if io is not None:
         graph = with_float_ends(graph) if io == "float" else with_int8_ends(graph)
     net = lower(graph)
-    if net.place(graph.outputs[0]) == graph.inputs[0]:
-        raise UnsupportedModelError("the net computes nothing: its output is its input")
     source, result = net.tensors[graph.inputs[0]], net.tensors[graph.outputs[0]]
     builder = ProgramBuilder(_descriptor(source))
     numbers = {graph.inputs[0]: 0}
     for step in net.steps:
         first = builder.add(step.operator, *(numbers[each] for each in step.inputs))
         numbers.update((each, first + i) for i, each in enumerate(step.outputs))
-    decision, decider = _decision(graph, labels)
+    decision, decider = _decision(graph, net, labels)
     shown = _descriptor(result)
     program = builder.finish(
         name,
@@ -148,7 +146,7 @@ def _descriptor(tensor: Tensor) -> Descriptor:
     return Descriptor(typecode, shape or (1,), tensor.scale, tensor.zero_point)
 
 
-def _decision(graph: Graph, labels: Sequence[str] | None) -> tuple[Decision, int]:
+def _decision(graph: Graph, net: Lowering, labels: Sequence[str] | None) -> tuple[Decision, int]:
     """What `predict` gives, and the tensor that it looks at."""
     makers = {output: node for node in graph.nodes for output in node.outputs}
     decider = graph.outputs[0]
@@ -164,8 +162,11 @@ def _decision(graph: Graph, labels: Sequence[str] | None) -> tuple[Decision, int
         return Decision.POSITIVE, decider
     if labels is not None and kind != "ARG_MAX" and len(labels) != count:
         raise UsageError(f"{len(labels)} labels, but the net has {count} outputs")
-    if decider == graph.inputs[0]:
-        return Decision.NONE, graph.outputs[0]
+    if net.place(decider) == graph.inputs[0]:
+        # Only what an operator wrote can be looked at.
+        decider = graph.outputs[0]
+        if graph.tensors[decider].dtype == "float32":
+            return Decision.NONE, decider
     if count == 1:
         return Decision.VALUE, decider
     vector = max(tensor.shape) == count

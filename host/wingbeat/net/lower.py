@@ -53,6 +53,8 @@ def lower(graph: Graph) -> Lowering:
         raise UnsupportedModelError("\n".join([numbers, *_listed(problems)]))
     if problems:
         raise UnsupportedModelError("\n".join(_listed(problems)))
+    if lowering.place(graph.outputs[0]) == graph.inputs[0]:
+        lowering.copy_input()
     return lowering
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.errors import FormatError
+from wingbeat.errors import FormatError, UnsupportedModelError
 from wingbeat.net.model import Graph, Node, Options, Tensor
 from wingbeat.reference import Operator
 from wingbeat.reference.activations import Quantization, quantized_limits
@@ -101,6 +101,16 @@ class Lowering:
         else:
             operator = Lookup(table, self.tensors[result].n_elements, typecode)
             self.emit(node, operator, source, result)
+
+    def copy_input(self) -> None:
+        """Let the net's output be a copy of its input, where no step is left between them."""
+        result = self.graph.outputs[0]
+        tensor = self.tensors[self.graph.inputs[0]]
+        if not self.graph.nodes or tensor.dtype != "int8":
+            raise UnsupportedModelError("the net computes nothing: its output is its input")
+        del self._same[result]
+        operator = Lookup(_IDENTITY, tensor.n_elements)
+        self.emit(self.graph.nodes[-1], operator, self.graph.inputs[0], result)
 
     # ---- Operands
 
@@ -231,6 +241,21 @@ def limits_of(activation: str, output: Tensor) -> tuple[int, int]:
             f"the fused activation {activation} is not supported", "use relu, relu6 or none"
         )
     return quantized_limits(activation.lower(), quantization_of(output))
+
+
+def expect_same_scale(source: Tensor, result: Tensor) -> None:
+    """Refuse what TFLite takes for granted where it moves or compares stored numbers.
+
+    Raises
+    ------
+    RefusedError
+        Scales or zero points differ.
+    """
+    if (source.scale, source.zero_point) != (result.scale, result.zero_point):
+        raise RefusedError(
+            "its output has another scale or zero point than its input, which TFLite Micro ignores",
+            "put a QUANTIZE behind it",
+        )
 
 
 def expect_shape(tensor: Tensor, shape: tuple[int, ...], what: str = "output") -> None:
