@@ -12,19 +12,16 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from wingbeat.errors import BuildError, DeviceError, TargetError
+from wingbeat.errors import BuildError, TargetError
 from wingbeat.romfs import romfs_image
-from wingbeat.targets import Clock, Execution, Fresh, check_names, device_error
+from wingbeat.targets import Clock, Execution, Fresh, check_names
 from wingbeat.targets.boards import Board, read_board
 from wingbeat.targets.firmware import PORTS, built_folder, require_tools
+from wingbeat.targets.raw_repl import RawRepl
 
 _MOUNT = """\
 import os, sys, uctypes, vfs
@@ -154,26 +151,14 @@ class QemuTarget(Fresh):
         ]
 
 
-class _Machine:
-    """A QEMU process and mpremote's connection to its serial port.
-
-    QEMU is killed when `timeout` seconds have passed, which ends whatever waits for it.
-    """
+class _Machine(RawRepl):
+    """A QEMU process and the connection to its serial port."""
 
     def __init__(self, command: list[str], name: str, timeout: float) -> None:
-        self._command = command
-        self._name = name
-        self._timeout = timeout
-        self._timed_out = threading.Event()
-        self._received = bytearray()
-        self._transport: Any = None
-
-    def __enter__(self) -> _Machine:
-        from mpremote.transport_serial import SerialTransport
-
+        super().__init__(name, timeout)
         try:
             self._process = subprocess.Popen(
-                self._command,
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -181,33 +166,10 @@ class _Machine:
                 errors="replace",
             )
         except OSError as error:
-            raise TargetError(f"{self._name}: cannot start {self._command[0]}: {error}") from error
-        self._watchdog = threading.Timer(self._timeout, self._expire)
-        self._watchdog.daemon = True
-        self._watchdog.start()
-        try:
-            with self._guard():
-                address = self._listening_address()
-                self._transport = SerialTransport(f"socket://{address}")
-                self._transport.read_until(1, b">>> ", timeout=None)
-                self._wake()
-                self._transport.enter_raw_repl(soft_reset=False, timeout_overall=None)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
+            raise TargetError(f"{name}: cannot start {command[0]}: {error}") from error
 
-    def run(self, script: str) -> str:
-        """Run a script through the raw REPL and return what it printed."""
-        self._received.clear()
-        with self._guard():
-            _, report = self._transport.exec_raw(
-                script, timeout=None, data_consumer=self._received.extend
-            )
-        if report:
-            text = report.decode(errors="replace")
-            raise device_error(text) or DeviceError("Exception", text.strip())
-        return self._output().removesuffix("\x04")
+    def _end(self) -> None:
+        self._process.kill()
 
     def __exit__(
         self,
@@ -215,18 +177,12 @@ class _Machine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._watchdog.cancel()
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stderr):
             if stream is not None:
                 stream.close()
-        if self._transport is not None:
-            self._transport.serial.close()
-
-    def _expire(self) -> None:
-        self._timed_out.set()
-        self._process.kill()
+        super().__exit__(kind, error, traceback)
 
     def _listening_address(self) -> str:
         said = ""
@@ -236,34 +192,17 @@ class _Machine:
             match = _LISTENING.search(line)
             if match:
                 return match[1]
-        raise TargetError(f"{self._name}: QEMU did not start: {said.strip()}")
+        raise TargetError(f"{self.name}: QEMU did not start: {said.strip()}")
 
-    def _wake(self) -> None:
-        """Make QEMU look again whether the serial port takes input, as it does not by itself."""
+    def _open(self) -> None:
+        self._connect(f"socket://{self._listening_address()}")
+        self._transport.read_until(1, b">>> ", timeout=None)
+        # QEMU does not look by itself again whether the serial port takes input.
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
-    def _output(self) -> str:
-        return self._received.decode(errors="replace").replace("\r\n", "\n")
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        """Turn a lost connection into the error that tells what happened to the machine."""
-        from mpremote.transport import TransportError
-
-        try:
-            # mpremote prints what it did not expect.
-            with redirect_stdout(StringIO()):
-                yield
-        except (TransportError, OSError, TargetError) as error:
-            raise self._death(error) from error
-
-    def _death(self, error: Exception) -> TargetError:
-        if self._timed_out.is_set():
-            return TargetError(
-                f"{self._name}: the script did not end within {self._timeout:g} s; killed QEMU"
-            )
+    def _cause(self, error: Exception) -> TargetError:
         output = self._output()
         fault = _FAULT.search(output)
         if fault:
@@ -273,15 +212,9 @@ class _Machine:
         except subprocess.TimeoutExpired:
             status = None
         if status is None or isinstance(error, TargetError):
-            return TargetError(f"{self._name}: {error}")
+            return TargetError(f"{self.name}: {error}")
         said = self._process.stderr.read() if self._process.stderr else ""
         fault = _FAULT.search(said)
         if fault:
             return self._fault(fault[1], output)
-        return TargetError(
-            f"{self._name}: QEMU ended with status {status} {said.strip()}; "
-            f"printed before it: {output[-200:]!r}"
-        )
-
-    def _fault(self, report: str, output: str) -> TargetError:
-        return TargetError(f"{self._name}: {report}; printed before it: {output[-200:]!r}")
+        return self._fault(f"QEMU ended with status {status} {said.strip()}", output)

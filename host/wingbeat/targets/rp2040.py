@@ -18,19 +18,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wingbeat.errors import BuildError, DeviceError, TargetError
+from wingbeat.errors import BuildError, TargetError
 from wingbeat.files import cache_folder
 from wingbeat.romfs import romfs_image
-from wingbeat.targets import Clock, Execution, Fresh, check_names, device_error
+from wingbeat.targets import Clock, Execution, Fresh, check_names
 from wingbeat.targets.firmware import PORTS, built_folder
+from wingbeat.targets.raw_repl import RawRepl
 
 FOLDER = PORTS / "rp2040"
 BOARD = "WINGBEAT_PICO"
@@ -403,98 +403,28 @@ class Rp2040Target(Fresh):
                 return Execution(console.run(script))
 
 
-class Console:
-    """mpremote's raw REPL on a board. In a ``with`` statement.
+class Console(RawRepl):
+    """The raw REPL on a board: see :class:`~wingbeat.targets.raw_repl.RawRepl`.
 
     Parameters
     ----------
     pico : Pico
     timeout : float
         Seconds for everything; then the board is switched off.
-
-    Raises
-    ------
-    TargetError
-        The board has ended, or does not answer.
     """
 
     def __init__(self, pico: Pico, timeout: float = 60.0) -> None:
+        super().__init__("rp2040", timeout)
         self._pico = pico
-        self._timeout = timeout
-        self._timed_out = threading.Event()
-        self._received = bytearray()
-        self._transport: Any = None
-        self._watchdog = threading.Timer(timeout, self._expire)
-        self._watchdog.daemon = True
 
-    def __enter__(self) -> Console:
-        from mpremote.transport_serial import SerialTransport
+    def _open(self) -> None:
+        self._pico.wait_for_console(max(self.timeout, _BOOT_TIMEOUT))
+        self._connect(self._pico.url)
 
-        self._watchdog.start()
-        try:
-            with self._guard():
-                self._pico.wait_for_console(max(self._timeout, _BOOT_TIMEOUT))
-                self._transport = SerialTransport(self._pico.url)
-                self._transport.enter_raw_repl(soft_reset=False, timeout_overall=None)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def run(self, script: str) -> str:
-        """Run a script and return what it printed.
-
-        Raises
-        ------
-        DeviceError
-            It ended with an exception.
-        TargetError
-            The board died, or the time is over.
-        """
-        self._received.clear()
-        with self._guard():
-            _, report = self._transport.exec_raw(
-                script, timeout=None, data_consumer=self._received.extend
-            )
-        if report:
-            text = report.decode(errors="replace")
-            raise device_error(text) or DeviceError("Exception", text.strip())
-        return self._output().removesuffix("\x04")
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._watchdog.cancel()
-        if self._transport is not None:
-            self._transport.serial.close()
-
-    def _expire(self) -> None:
-        self._timed_out.set()
+    def _end(self) -> None:
         self._pico.close()
 
-    def _output(self) -> str:
-        return self._received.decode(errors="replace").replace("\r\n", "\n")
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        """Turn a lost connection into the error that tells what happened to the board."""
-        from mpremote.transport import TransportError
-
-        try:
-            # mpremote prints what it did not expect.
-            with redirect_stdout(StringIO()):
-                yield
-        except (TransportError, OSError, TargetError) as error:
-            raise self._death(error) from error
-
-    def _death(self, error: Exception) -> TargetError:
-        if self._timed_out.is_set():
-            return TargetError(
-                f"rp2040: the script did not end within {self._timeout:g} s; switched the board off"
-            )
+    def _cause(self, error: Exception) -> TargetError:
         # A fault closes the connection; the news of it may come a moment later.
         deadline = time.monotonic() + 2.0
         while self._pico.alive and time.monotonic() < deadline:
@@ -502,7 +432,5 @@ class Console:
         if self._pico.cut:
             return TargetError(f"rp2040: the power was cut in flash operation {self._pico.cut}")
         if self._pico.fault:
-            return TargetError(
-                f"rp2040: fault: {self._pico.fault}; printed before it: {self._output()[-200:]!r}"
-            )
+            return self._fault(f"fault: {self._pico.fault}", self._output())
         return error if isinstance(error, TargetError) else TargetError(f"rp2040: {error}")
