@@ -21,7 +21,7 @@ from wingbeat.assemble import Module
 from wingbeat.convert import convert
 from wingbeat.mpy import Mpy
 from wingbeat.program import Call, Decision, Descriptor, Program, Tensor
-from wingbeat.reference import Cast, Leaves
+from wingbeat.reference import DTYPES, Cast, Leaves
 from wingbeat.romfs import romfs_image
 from wingbeat.targets import TARGETS, open_target
 
@@ -105,6 +105,10 @@ def _arena_of(case: Case) -> int:
     return sum(_padded(array.nbytes) for array in (*case.inputs, *case.outputs))
 
 
+def _scratch_of(case: Case) -> int:
+    return sum(_padded(DTYPES[code].itemsize * n) for code, n in case.operator.scratch)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Many cases as one program, which takes all inputs from its arena.
@@ -133,6 +137,8 @@ def _batch(name: str, cases: Sequence[Case]) -> Batch:
     tensors = [Tensor("B", 4, None), Tensor("B", 4, 0)]
     before, after = bytearray(4), bytearray(4)
     calls, ends = [], []
+    # All cases share the memory behind the last one's for their scratch.
+    behind = len(before) + sum(map(_arena_of, cases))
     for case in cases:
         first = len(tensors)
         for arrays, kept in ((case.inputs, True), (case.outputs, False)):
@@ -142,10 +148,14 @@ def _batch(name: str, cases: Sequence[Case]) -> Batch:
                 data = array.tobytes().ljust(_padded(array.nbytes), b"\0")
                 before += data if kept else bytes(len(data))
                 after += data
+        place = behind
+        for typecode, n_elements in case.operator.scratch:
+            tensors.append(Tensor(typecode, n_elements, place))
+            place += _padded(DTYPES[typecode].itemsize * n_elements)
         calls.append(Call(_Given(case), tuple(range(first, len(tensors)))))
         ends.append(len(before))
     unused = Descriptor("B", (4,))
-    arena = len(before)
+    arena = behind + max(map(_scratch_of, cases))
     program = Program(
         name, tuple(tensors), tuple(calls), unused, unused, 1, 1, Decision.NONE, arena
     )
@@ -158,7 +168,7 @@ def _batches(cases: Sequence[Case], arena: int, program: int) -> Iterator[list[C
     for case in cases:
         longer = [*batch, case]
         if batch and (
-            sum(map(_arena_of, longer)) > arena
+            sum(map(_arena_of, longer)) + max(map(_scratch_of, longer)) > arena
             or sum(len(each.params) for each in longer) > program
             or batch[0].operator.KERNEL != case.operator.KERNEL
         ):
@@ -204,7 +214,7 @@ def test_all_vectors(target: str) -> None:
     """Every case gives the reference's bits; on boards without those larger than their memory."""
     limits = _LIMITS[target]
     limit = limits.arena - 4
-    cases = [case for case in _vectors() if _arena_of(case) <= limit]
+    cases = [case for case in _vectors() if _arena_of(case) + _scratch_of(case) <= limit]
     batches = {
         f"v{number}": _batch(f"v{number}", batch)
         for number, batch in enumerate(_batches(cases, limit, limits.program))
