@@ -14,10 +14,11 @@ from wingbeat.net.model import Graph, Node
 from wingbeat.net.rule import Lowering, RefusedError, Rule
 from wingbeat.net.rules_of_elements import RULES as ELEMENTS
 from wingbeat.net.rules_of_layout import RULES as LAYOUT
+from wingbeat.net.rules_of_pools import RULES as POOLS
 from wingbeat.net.rules_of_sums import RULES as SUMS
 from wingbeat.net.simplify import simplify
 
-RULES: Mapping[str, Rule] = {**ELEMENTS, **LAYOUT, **SUMS}
+RULES: Mapping[str, Rule] = {**ELEMENTS, **LAYOUT, **POOLS, **SUMS}
 """The rule of each kind of operator that can be converted."""
 
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")
