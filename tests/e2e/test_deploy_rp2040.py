@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import selectors
-import shutil
 import socket
 import threading
 import tty
@@ -21,26 +20,18 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
 
+from power_cuts import PicoDeploys, iris, proven, switched_on
 from wingbeat import Program, convert
 from wingbeat.cli import app
 from wingbeat.deploy import deploy
-from wingbeat.errors import TransportError
-from wingbeat.golden import vectors_of
-from wingbeat.targets.rp2040 import Pico, new_flash
-from wingbeat.transport import Transport, open_transport
+from wingbeat.targets.rp2040 import new_flash
+from wingbeat.transport import open_transport
 
 X, Y = load_digits(return_X_y=True)
 MAIN = """\
 import digits
 model = digits.Model()
 print("main:", model.info["hash"], model.labels[model.predict(bytes({row}))])
-"""
-LOOK = """\
-import digits
-model = digits.Model()
-out = bytearray(20)
-model.run(bytes({row}), out)
-print((model.info["hash"], bytes(out)))
 """
 
 
@@ -54,38 +45,11 @@ def models() -> tuple[Program, Program]:
     return digits(4), digits(6)
 
 
-@pytest.fixture(scope="module")
-def flash_with_old(
-    tmp_path_factory: pytest.TempPathFactory, models: tuple[Program, Program]
-) -> Path:
-    """A flash chip that has the old model."""
-    flash = tmp_path_factory.mktemp("pico") / "flash.bin"
-    new_flash(flash)
-    with board(flash) as pico, open_transport(pico.url) as transport:
-        deploy(transport, models[0], start=False)
-    return flash
-
-
-@contextmanager
-def board(flash: Path) -> Iterator[Pico]:
-    with Pico(flash) as pico:
-        pico.wait_for_console()
-        yield pico
-
-
 def ok(*args: object) -> dict[str, Any]:
     result = CliRunner().invoke(app, [*map(str, args), "--json"])
     assert result.exit_code == 0, result.stderr
     document: dict[str, Any] = json.loads(result.stdout)
     return document
-
-
-def works(transport: Transport, *candidates: Program) -> Program:
-    row = vectors_of(candidates[0]).inputs[:1]
-    found, out = eval(transport.exec(LOOK.format(row=list(row.tobytes()))))
-    (chosen,) = [each for each in candidates if each.hash == found]
-    assert chosen.run(row).tobytes() == out
-    return chosen
 
 
 def test_the_whole_life_of_a_model(tmp_path: Path, models: tuple[Program, Program]) -> None:
@@ -94,7 +58,7 @@ def test_the_whole_life_of_a_model(tmp_path: Path, models: tuple[Program, Progra
     old.save(old_file)
     new.save(new_file)
     new_flash(flash)
-    with board(flash) as pico:
+    with switched_on(flash) as pico:
         (report,) = ok("doctor", "--port", pico.url)["boards"]
         assert (report["problem"], report["native_code"]) == (None, True)
         assert (report["arch"], report["emulated"], report["rom_size"]) == ("armv6m", True, 524288)
@@ -134,33 +98,16 @@ def started(transport: Any) -> str:
     return printed.decode()
 
 
-# Flash operations of a deploy of the new model: a handful here, all over in `make soak`.
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 0.97])
-def test_power_cuts(
-    tmp_path: Path, flash_with_old: Path, models: tuple[Program, Program], share: float
-) -> None:
-    old, new = models
-    flash = tmp_path / "flash.bin"
-    shutil.copyfile(flash_with_old, flash)
-    with board(flash) as pico, open_transport(pico.url) as transport:
-        before = pico.status().operations
-        deploy(transport, new, start=False)
-        operations = pico.status().operations - before
-    shutil.copyfile(flash_with_old, flash)
-    with board(flash) as pico:
-        transport = open_transport(pico.url)
-        pico.cut_after(int(share * operations), 0.5)
-        with pytest.raises(TransportError) as caught:
-            deploy(transport, new, start=False)
-        assert caught.value.kind == TransportError.VANISHED
-        transport.close()
-        pico.wait_for_end()
-    with board(flash) as pico, open_transport(pico.url) as transport:
-        works(transport, old, new)
-        transport.soft_reset()
-        deploy(transport, new, start=False)
-        assert works(transport, old, new) is new
-        assert "wb-" not in transport.exec("import os\nprint(os.listdir())")
+@pytest.fixture(scope="module")
+def deploys(tmp_path_factory: pytest.TempPathFactory) -> PicoDeploys:
+    return PicoDeploys(tmp_path_factory.mktemp("pico"), iris(9), iris(10), iris(2, "other"))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_power_cuts(deploys: PicoDeploys, share: float) -> None:
+    """A handful with those of test_deploy.py; `make soak` has them all over."""
+    found = deploys.interrupted((int(share * deploys.writes), 0.5))
+    assert found is deploys.old or share > 0.5
 
 
 @contextmanager
@@ -200,10 +147,10 @@ def test_rshell(tmp_path: Path, models: tuple[Program, Program]) -> None:
     old, _ = models
     flash = tmp_path / "flash.bin"
     new_flash(flash)
-    with board(flash) as pico:
+    with switched_on(flash) as pico:
         with terminal(pico.url) as port, open_transport(port, "rshell") as transport:
             assert deploy(transport, old).proof.rows == 16
         with open_transport(pico.url) as transport:
-            works(transport, old)
+            proven(transport, old)
             files = eval(transport.exec("import os\nprint(os.listdir())"))
             assert set(files) - {"rom"} == {"digits.mpy"}

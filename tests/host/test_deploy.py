@@ -107,7 +107,7 @@ def test_power_cuts(
 ) -> None:
     """A handful; `make soak` has them all."""
     deploys = Deploys(tmp_path, *models, iris(2, "other"), kind=kind, romfs=romfs)
-    found = [deploys.interrupted(cut) for cut in deploys.cuts(6)]
+    found = [deploys.interrupted(cut) for cut in deploys.cuts(4)]
     assert found[0] is models[0]
 
 
