@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vectors import dequantize, lookup, quantize, rescale, softmax8
+from vectors import arithmetic, dequantize, lookup, quantize, rescale, softmax8
 from wingbeat.reference import Operator
 
-MODULES = (lookup, softmax8, quantize, dequantize, rescale)
+MODULES = (arithmetic, lookup, softmax8, quantize, dequantize, rescale)
 
 
 def small_elementwise_operators() -> Iterator[Operator]:
