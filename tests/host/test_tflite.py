@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nets.files import NAMES, mutations, net
 from tflm import Operation, Tensor, model_bytes
 from wingbeat.errors import FormatError
 from wingbeat.net.model import Convolution, Dense, Pool, Softmax
-from wingbeat.net.tflite import MAX_ELEMENTS, read_tflite
+from wingbeat.net.tflite import MAX_ELEMENTS, MAX_OPERATORS, read_tflite
 
 MUTATIONS = 100
 """Of each net."""
@@ -101,6 +102,23 @@ WRONG = {
 def test_refuses(message: str) -> None:
     with pytest.raises(FormatError, match=message):
         read_tflite(_model(*WRONG[message]))
+
+
+def test_refuses_too_many_operators() -> None:
+    tensors = [Tensor((1, 1)) for _ in range(MAX_OPERATORS + 2)]
+    operations = [Operation("ABS", [a], [b]) for a, b in pairwise(tensors)]
+    assert len(read_tflite(_model(*operations[:-1])).nodes) == MAX_OPERATORS
+    with pytest.raises(FormatError, match="4097 operators, at most are 4096"):
+        read_tflite(_model(*operations))
+
+
+def test_refuses_weights_that_are_read_again_and_again() -> None:
+    weights = Tensor((4, 5000), scales=0.1, data=np.zeros((4, 5000)))
+    x, tensors = Tensor((1, 5000)), [Tensor((1, 4)) for _ in range(30)]
+    operations = [Operation("FULLY_CONNECTED", [x, weights], [y]) for y in tensors]
+    assert len(read_tflite(_model(*operations[:10])).nodes) == 10
+    with pytest.raises(FormatError, match="its operators read 600000 bytes of constants"):
+        read_tflite(_model(*operations))
 
 
 def test_refuses_other_files() -> None:

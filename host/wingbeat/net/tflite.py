@@ -7,7 +7,7 @@ of constants, the order of operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ SCHEMA_VERSION = 3
 MAX_DIMENSIONS = 8
 MAX_ELEMENTS = 1 << 26
 """Of a tensor: far more than a board holds, few enough that nothing here takes long."""
+
+MAX_OPERATORS = 4096
+MOST_REUSE = 16
+"""Bytes of constants that operators may read, over the bytes of the file."""
 
 _LONGEST_NAME = 80
 _NO_OPERAND = -1
@@ -151,6 +155,7 @@ def read_tflite(data: bytes) -> Graph:
 
 class _Reader:
     def __init__(self, data: bytes) -> None:
+        self.size = len(data)
         self.model = tflite.Model.GetRootAs(data)
         if self.model.Version() != SCHEMA_VERSION:
             raise FormatError(
@@ -170,6 +175,9 @@ class _Reader:
         inputs = _operands(graph.InputsAsNumpy(), len(tensors))
         outputs = _operands(graph.OutputsAsNumpy(), len(tensors))
         nodes = tuple(self._node(i, len(tensors)) for i in range(graph.OperatorsLength()))
+        if len(nodes) > MAX_OPERATORS:
+            raise FormatError(f"{len(nodes)} operators, at most are {MAX_OPERATORS}")
+        self._check_reuse(tensors, nodes)
         if not inputs or not outputs:
             raise FormatError("the graph has no input or no output")
         known = {i for i, tensor in tensors.items() if tensor.data is not None}
@@ -189,6 +197,16 @@ class _Reader:
         if constant or not known.issuperset(outputs):
             raise FormatError("an input or output is constant, or no operator writes it")
         return Graph(tensors, nodes, inputs, outputs)
+
+    def _check_reuse(self, tensors: Mapping[int, Tensor], nodes: Sequence[Node]) -> None:
+        """Layers may share weights, but not so that a small file takes hours to convert."""
+        used = 0
+        for node in nodes:
+            for operand in node.inputs:
+                data = None if operand is None else tensors[operand].data
+                used += 0 if data is None else data.nbytes
+        if used > MOST_REUSE * self.size:
+            raise FormatError(f"its operators read {used} bytes of constants")
 
     def _tensor(self, number: int) -> Tensor:
         table = self.subgraph.Tensors(number)
