@@ -135,6 +135,7 @@ static void run(const wb_call_t *call) {
     if (by->constant) {
         start = (const int8_t *)(by + 1);
     }
+    row.y = start;
     for (uint32_t i = by->count[0]; i != 0; i--) {
         const int8_t *y = start;
         for (uint32_t j = by->count[1]; j != 0; j--) {
