@@ -152,6 +152,21 @@ def test_an_activation_behind_a_layer_is_the_layers(kind: str) -> None:
     assert_as_tflm(converted(*rescaled), chain(*rescaled), rows_for(x))
 
 
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+def test_sums_with_constants_on_either_side(kind: str) -> None:
+    x, scale = int8(1, 3, 2, 4), Tensor((4,), scales=0.1, data=[3, -90, 0, 127])
+    for inputs in ([x, scale], [scale, x], [x, Tensor((), scales=0.2, data=-7)]):
+        operation = Operation(kind, inputs, [int8(1, 3, 2, 4, scale=0.4)], f"{kind.title()}Options")
+        model = model_bytes([operation], [x], operation.outputs)
+        assert_as_tflm(convert_tflite(model), model, rows_for(x))
+
+
+def test_sums_of_shapes_that_do_not_fit_are_damage() -> None:
+    x, constant = int8(1, 3), Tensor((2,), scales=0.1, data=[1, 2])
+    with pytest.raises(FormatError, match="do not fit"):
+        converted(Operation("ADD", [x, constant], [int8(1, 3)], "AddOptions"))
+
+
 @pytest.mark.parametrize("groups", [2, 4])
 def test_groups_of_channels(groups: int) -> None:
     x = int8(1, 5, 4, 4)

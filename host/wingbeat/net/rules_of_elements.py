@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
 
 from wingbeat.errors import FormatError
-from wingbeat.net.model import Leaky, Node, Softmax
-from wingbeat.net.rule import Lowering, Rule, expect_size, options_of, quantization_of
-from wingbeat.reference import activations
+from wingbeat.net.model import Activation, Leaky, Node, Softmax
+from wingbeat.net.rule import (
+    Lowering,
+    Rule,
+    expect_shape,
+    expect_size,
+    limits_of,
+    options_of,
+    quantization_of,
+)
+from wingbeat.reference import Operator, activations
 from wingbeat.reference.activations import Quantization, Table
+from wingbeat.reference.arithmetic import Side, add, mul
 from wingbeat.reference.dequantize import dequantize
 from wingbeat.reference.quantize import quantize
 from wingbeat.reference.rescale import rescale
@@ -73,7 +85,36 @@ def _softmax(net: Lowering, node: Node) -> None:
     net.emit(node, operator, net.source(node), node.outputs[0])
 
 
+def _arithmetic(make: Callable[..., Operator]) -> Rule:
+    def rule(net: Lowering, node: Node) -> None:
+        result, activation = net.output(node), options_of(node, Activation).activation
+        limits_of(activation, result)
+        sides = [_side(net, node, number) for number in (0, 1)]
+        expect_shape(result, _broadcast(sides))
+        operator = make(*sides, quantization_of(result), activation.lower())
+        inputs = [net.operand(node, i) for i in (0, 1) if sides[i].constant is None]
+        net.emit(node, operator, *inputs, node.outputs[0])
+
+    return rule
+
+
+def _side(net: Lowering, node: Node, number: int) -> Side:
+    tensor = net.int8(net.operand(node, number))
+    return Side(tensor.shape, quantization_of(tensor), tensor.data)
+
+
+def _broadcast(sides: Sequence[Side]) -> tuple[int, ...]:
+    shapes = [tuple(side.shape) for side in sides]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        raise FormatError(f"shapes {list(shapes[0])} and {list(shapes[1])} do not fit") from error
+
+
 RULES: Mapping[str, Rule] = {
+    "ADD": _arithmetic(add),
+    "SUB": _arithmetic(partial(add, subtract=True)),
+    "MUL": _arithmetic(mul),
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _dequantize,
     "RELU": _function(activations.relu_table),
