@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import serial
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
@@ -23,8 +24,7 @@ from typer.testing import CliRunner
 from power_cuts import PicoDeploys, iris, proven, switched_on
 from wingbeat import Program, convert
 from wingbeat.cli import app
-from wingbeat.deploy import deploy
-from wingbeat.targets.rp2040 import new_flash
+from wingbeat.targets.rp2040 import FILESYSTEM_SIZE, ROMFS_SIZE, new_flash
 from wingbeat.transport import open_transport
 
 X, Y = load_digits(return_X_y=True)
@@ -143,13 +143,28 @@ def terminal(url: str) -> Iterator[str]:
         os.close(master)
 
 
-def test_rshell(tmp_path: Path, models: tuple[Program, Program]) -> None:
+def test_through_a_terminal(tmp_path: Path, models: tuple[Program, Program]) -> None:
+    """With mpremote on a serial port that is in use first, and with rshell."""
     old, _ = models
-    flash = tmp_path / "flash.bin"
+    flash, file = tmp_path / "flash.bin", tmp_path / "old.wbp"
     new_flash(flash)
+    old.save(file)
     with switched_on(flash) as pico:
-        with terminal(pico.url) as port, open_transport(port, "rshell") as transport:
-            assert deploy(transport, old).proof.rows == 16
+        with terminal(pico.url) as port:
+            with serial.Serial(port, exclusive=True):
+                result = CliRunner().invoke(app, ["doctor", "--port", port])
+                assert result.exit_code == 1
+                assert result.stdout.split() == [port, "board", "not", "reached", "(busy)"]
+                assert f"error: {port}: {port} is in use by another program: close" in result.stderr
+            result = CliRunner().invoke(app, ["doctor", "--port", port])
+            assert result.exit_code == 0, result.stderr
+            report = dict(line.split(None, 1) for line in result.stdout.splitlines()[1:])
+            free = f"{FILESYSTEM_SIZE - 8192} bytes free of {FILESYSTEM_SIZE}"
+            assert report["files"].strip() == free
+            assert report["ROMFS"].strip() == f"{ROMFS_SIZE} bytes"
+            assert report["native"].strip() == "code  loads and runs"
+            done = ok("deploy", file, "--port", port, "--via", "rshell")
+            assert done["golden"] == {"rows": 16, "real": True, "identical": True}
         with open_transport(pico.url) as transport:
             proven(transport, old)
             files = eval(transport.exec("import os\nprint(os.listdir())"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,6 @@ import pytest
 import wingbeat.transport
 from wingbeat.errors import DeviceError, TargetError, TransportError, UsageError
 from wingbeat.transport import Port, Scripted, answer_of, open_transport
-from wingbeat.transport.mpremote import diagnosed
 
 
 @contextmanager
@@ -63,15 +64,42 @@ def test_no_micropython(answer: bytes | None) -> None:
     assert "no MicroPython answers" in str(error)
 
 
+def refused_to_nobody(port: Path) -> tuple[str, str]:
+    """Kind and text of the error that a user gets who is not root and in no group."""
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        error = refused(str(port))
+        os.write(writing, f"{error.kind}|{error}".encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as answer:
+        kind, _, text = answer.read().partition("|")
+    assert os.waitpid(child, 0)[1] == 0
+    return kind, text
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="how Linux names groups")
-def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = tmp_path / "ttyACM0"
-    port.touch()
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr(Path, "group", lambda _: "dialout")
-    error = diagnosed(str(port))
-    assert error.kind == TransportError.PERMISSION
-    assert 'run "sudo usermod -a -G dialout $USER"' in str(error)
+@pytest.mark.parametrize("mode", [0o060, 0o000])
+def test_no_permission(mode: int) -> None:
+    """A file instead of a port: opening it is refused by the kernel all the same."""
+    with tempfile.NamedTemporaryFile() as file:
+        port = Path(file.name)
+        if os.geteuid() == 0:
+            shutil.chown(port, group="dialout")
+        port.chmod(mode)
+        kind, text = refused_to_nobody(port)
+        group = port.group()
+    assert kind == TransportError.PERMISSION
+    if mode:
+        assert f'run "sudo usermod -a -G {group} $USER", then log out and in again' in text
+    else:
+        assert f'run "sudo chmod a+rw {port}"' in text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals")

@@ -42,6 +42,7 @@ def _examined(port: str, via: str) -> dict[str, Any]:
                 report["native_code"] = native_works(transport, usable_arch(found))
                 if not report["native_code"]:
                     report["problem"] = _why_not(found)
+            transport.start()
     except TransportError as error:
         report |= {"problem": str(error), "kind": error.kind}
     except TargetError as error:

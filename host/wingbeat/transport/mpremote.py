@@ -53,8 +53,9 @@ class MpremoteTransport(Scripted):
             self.close()
             raise TransportError(
                 TransportError.SILENT,
-                f"no MicroPython answers on {port}: press the board's reset button and try again;"
-                " if it still does not, install MicroPython on it (micropython.org/download)",
+                f"no MicroPython answers on {port}: close other programs that use it, press the"
+                " board's reset button and try again; if it still does not, install MicroPython on"
+                " it (micropython.org/download)",
             ) from error
 
     def exec(self, script: str, *, timeout: float = 60.0) -> str:
@@ -147,11 +148,9 @@ def diagnosed(port: str) -> TransportError:
             TransportError.NOT_FOUND, f"there is no port {port}: ports with USB devices: {listed}"
         )
     if os.name != "nt" and not os.access(port, os.R_OK | os.W_OK):
-        hint = "ask for access to it"
-        if sys.platform == "linux":
-            group = _group_of(port)
-            hint = f'run "sudo usermod -a -G {group} $USER", then log out and in again'
-        return TransportError(TransportError.PERMISSION, f"no permission to use {port}: {hint}")
+        return TransportError(
+            TransportError.PERMISSION, f"no permission to use {port}: {_way_to_access(port)}"
+        )
     return TransportError(
         TransportError.BUSY,
         f"{port} is in use by another program: close Thonny, mpremote, the serial monitor or"
@@ -159,9 +158,11 @@ def diagnosed(port: str) -> TransportError:
     )
 
 
-def _group_of(port: str) -> str:
-    """The group that may use a port: dialout on Debian, uucp on Arch."""
-    try:
-        return Path(port).group()
-    except (KeyError, OSError):
-        return "dialout"
+def _way_to_access(port: str) -> str:
+    """What to run: ports belong to a group, dialout on Debian and uucp on Arch."""
+    if sys.platform == "linux":
+        with suppress(KeyError, OSError):
+            path = Path(port)
+            if path.stat().st_mode & 0o060 == 0o060 and path.group() != "root":
+                return f'run "sudo usermod -a -G {path.group()} $USER", then log out and in again'
+    return f'run "sudo chmod a+rw {port}", again each time the board is plugged in'
