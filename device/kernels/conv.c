@@ -27,7 +27,7 @@ typedef struct {
 
 typedef struct {
     const int8_t *at; // first run of a patch
-    uint32_t gap;     // from the end of a run to the next one
+    uint32_t step;    // from a run to the next one
 } source_t;
 
 typedef struct {
@@ -99,8 +99,11 @@ static WB_APART int8_t *copy_runs(
     int8_t *to, const int8_t *from, const span_t *span, int32_t gap, int32_t n, int8_t padding) {
     for (; n != 0; n--, from += gap) {
         to = fill(to, span->front, padding);
-        for (const int8_t *end = from + span->on; from != end; from++) {
-            *to++ = *from;
+        // Up to 0: one index for both.
+        from += span->on;
+        to += span->on;
+        for (int32_t i = -span->on; i != 0; i++) {
+            to[i] = from[i];
         }
         to = fill(to, span->behind, padding);
     }
@@ -147,35 +150,50 @@ static WB_APART void copy_patch(
     }
 }
 
-static int32_t is_inside(const wb_window_t *window, const corner_t *corner) {
-    int32_t bottom = corner->row + (window->kernel_height - 1) * window->dilation_height;
-    int32_t right = corner->column + window->kernel_width;
-    return corner->row >= 0 && corner->column >= 0 && bottom < window->in_height &&
-        right <= window->in_width && window->dilation_width == 1;
+// The same for all pixels.
+typedef struct {
+    const conv_t *conv;
+    const int8_t *x;
+    uint32_t row_size;       // bytes
+    uint32_t step;           // bytes from a row of taps to the next one
+    uint32_t length;         // bytes of a row of taps
+    uint32_t copy_size;      // bytes of a patch, rounded up to words
+    int32_t inside_rows;     // corners above that and in front of it have all taps on the map
+    int32_t inside_columns;  // 0 or less if rows of taps are not contiguous
+} map_t;
+
+static void start_map(map_t *map, const conv_t *conv, const wb_operand_t *x) {
+    const wb_window_t *window = &conv->window;
+    int32_t columns = window->in_width - window->kernel_width + 1;
+    map->conv = conv;
+    map->x = (const int8_t *)x->data;
+    map->row_size = (uint32_t)window->in_channels * window->in_width;
+    map->step = map->row_size * window->dilation_height;
+    map->length = (uint32_t)window->in_channels * window->kernel_width;
+    map->copy_size = (patch_of(window) + 3u) & ~3u;
+    map->inside_rows = window->in_height - (window->kernel_height - 1) * window->dilation_height;
+    map->inside_columns = window->dilation_width == 1 ? columns : 0;
 }
 
 // Packs the patches at some corners.
 static WB_APART void gather(
-    const conv_t *conv, const int8_t *x, const corner_t corners[PIXELS], block_t *block,
-    int8_t *copy) {
-    const wb_window_t *window = &conv->window;
-    uint32_t length = (uint32_t)window->in_channels * window->kernel_width;
-    uint32_t row_size = (uint32_t)window->in_channels * window->in_width;
+    const map_t *map, const corner_t *corner, block_t *block, int8_t *copy) {
     source_t sources[PIXELS];
-    for (uint32_t pixel = 0; pixel < PIXELS; pixel++) {
-        const corner_t *corner = &corners[pixel];
-        if (is_inside(window, corner)) {
-            uint32_t at = (uint32_t)corner->row * window->in_width + (uint32_t)corner->column;
-            sources[pixel].at = x + at * window->in_channels;
-            sources[pixel].gap = row_size * window->dilation_height - length;
+    source_t *end = sources + PIXELS;
+    for (source_t *source = sources; source != end; source++, corner++) {
+        int32_t row = corner->row, column = corner->column;
+        if (row >= 0 && column >= 0 && row < map->inside_rows && column < map->inside_columns) {
+            uint32_t at = (uint32_t)column * map->conv->window.in_channels;
+            source->at = map->x + (uint32_t)row * map->row_size + at;
+            source->step = map->step;
         } else {
-            copy_patch(conv, x, corner, copy);
-            sources[pixel].at = copy;
-            sources[pixel].gap = 0;
-            copy += (patch_of(window) + 3u) & ~3u;
+            copy_patch(map->conv, map->x, corner, copy);
+            source->at = copy;
+            source->step = map->length;
+            copy += map->copy_size;
         }
     }
-    pack_patches(conv, sources, length, block);
+    pack_patches(map->conv, sources, map->length, block);
 }
 
 static void next_corner(const wb_window_t *window, corner_t *corner, uint32_t *column) {
@@ -213,7 +231,9 @@ static void run(const wb_call_t *call) {
     const wb_scale_t *scale = scale_of(conv);
     uint32_t *scratch = (uint32_t *)(void *)call->operand[2].data;
     int8_t *copies = (int8_t *)(scratch + 2 * (patch_of(window) + conv->n_stretches));
+    map_t map;
     block_t block;
+    start_map(&map, conv, &call->operand[0]);
     start_block(&block, conv, scratch);
     block.zero_point = scale->zero_point;
     block.low = scale->low;
@@ -237,7 +257,7 @@ static void run(const wb_call_t *call) {
             }
         }
         next_corner(window, &corner, &column);
-        gather(conv, (const int8_t *)call->operand[0].data, corners, &block, copies);
+        gather(&map, corners, &block, copies);
         block.out = out;
         multiply_pixels(conv, &block, scale);
         out += n * window->out_channels;

@@ -2,8 +2,8 @@
 
 // Packs runs of length inputs of three pixels; returns the sum of the pairs. 18 cycles an input.
 //
-//   r0 next pair      r4, r5, r6 ends of the three runs   r8, r9 sums   r10, r11, r12 gaps
-//   r2 index, -length up to 0                             lr length
+//   r0 next pair      r4, r5, r6 ends of the three runs   r8, r9 sums   r10, r11, r12 steps
+//   r2 index, -length up to 0                             lr -length
 //   On the stack: runs that are left.
 __attribute__((naked, noinline)) static void pack(
     pair_t *pair __attribute__((unused)), const source_t sources[PIXELS] __attribute__((unused)),
@@ -19,18 +19,18 @@ __attribute__((naked, noinline)) static void pack(
         "movs r3, #0\n"
         "mov r8, r3\n"
         "mov r9, r3\n"
-        "mov lr, r2\n"
         "ldmia r1!, {r4, r5, r6, r7}\n"
         "mov r10, r5\n"
         "mov r11, r7\n"
         "movs r5, r6\n"
         "ldmia r1!, {r6, r7}\n"
         "mov r12, r7\n"
-        "0: mov r2, lr\n"
         "adds r4, r4, r2\n"
         "adds r5, r5, r2\n"
         "adds r6, r6, r2\n"
         "rsbs r2, r2, #0\n"
+        "mov lr, r2\n"
+        "0: mov r2, lr\n"
         "1: ldrsb r1, [r4, r2]\n"
         "ldrsb r3, [r5, r2]\n"
         "ldrsb r7, [r6, r2]\n"
@@ -159,7 +159,7 @@ __attribute__((naked, noinline)) static void pack(
 #define S_BLOCK "[sp]"
 #define S_END "[sp, #4]"        // of the stretch's pairs
 #define S_STRETCH "[sp, #8]"    // the next one
-#define S_LEFT "[sp, #12]"      // stretches of the block; 0 if there is only one
+#define S_LEFT "[sp, #12]"      // stretches of the block; 0 if there is but one, and narrow
 #define S_START "[sp, #16]"     // the next one
 #define S_TARGET "[sp, #20]"    // of a stretch's sums
 #define S_ENTRY "[sp, #24]"     // into the loop over the inputs
@@ -189,7 +189,9 @@ __attribute__((naked, noinline)) static void multiply(
         "adds r1, " SUMS "\n"
         "str r1, " S_TARGET "\n"
         "ldr r2, [r0, " N_STRETCHES "]\n"
-        "cmp r2, #1\n"
+        "ldr r1, [r0, " WIDE "]\n"
+        "adds r1, r1, r2\n"
+        "cmp r1, #1\n"
         "bne 8f\n"
         "movs r2, #0\n"
         // The first stretch of a block; n_stretches in r2, or 0 for one.
@@ -216,9 +218,9 @@ __attribute__((naked, noinline)) static void multiply(
         "lsls r5, r4, #3\n"
         "adds r5, r5, r0\n"
         "str r5, " S_END "\n"
-        // The loop takes four inputs: the first time it is entered behind those that are not there.
+        // The loop takes eight inputs: the first time it is entered behind those that are not there.
         "rsbs r4, r4, #0\n"
-        "movs r5, #3\n"
+        "movs r5, #7\n"
         "ands r4, r5\n"
         "lsls r5, r4, #2\n"
         "str r5, " S_SKIP "\n"
@@ -242,10 +244,16 @@ __attribute__((naked, noinline)) static void multiply(
         INPUT("4", "5", "6", "7")
         INPUT("8", "9", "10", "11")
         INPUT("12", "13", "14", "15")
-        "adds r1, #16\n"
+        INPUT("16", "17", "18", "19")
+        INPUT("20", "21", "22", "23")
+        INPUT("24", "25", "26", "27")
+        INPUT("28", "29", "30", "31")
+        "adds r1, #32\n"
         "ldr r4, " S_END "\n"
         "cmp r0, r4\n"
-        "bne 0b\n"
+        "beq 1f\n"
+        "b 0b\n"
+        "1:\n"
         "ldr r4, " S_TARGET "\n"
         TAKE_SUMS("r6", "r7")
         TAKE_SUMS("r8", "r9")
@@ -272,14 +280,14 @@ __attribute__((naked, noinline)) static void multiply(
         "bne 2b\n"
         "3: subs r1, #1\n"
         "str r1, " S_LEFT "\n"
-        "beq 4f\n"
+        "beq 16f\n"
         "ldr r0, " S_END "\n"
         "b 9b\n"
-        "4: ldr r1, [r0, " WIDE "]\n"
+        "16: ldr r1, [r0, " WIDE "]\n"
         "cmp r1, #0\n"
-        "beq 16f\n"
+        "beq 4f\n"
         "b 14f\n"
-        "16:\n"
+        "4:\n"
         "ldr r2, [r0, " LOW "]\n"
         "mov lr, r2\n"
         "ldr r2, [r0, " HIGH "]\n"

@@ -71,7 +71,7 @@ static WB_APART int32_t pack_patch(
     const int8_t *x = source->at;
     int32_t sum = 0;
     uint32_t is_odd = 0;
-    for (; n_runs != 0; n_runs--, x += source->gap) {
+    for (; n_runs != 0; n_runs--, x += source->step - length) {
         const int8_t *end = x + length;
         if ((((uintptr_t)x | length) & 3u) == 0) {
             sum = pack_words(to, x, length, sum);

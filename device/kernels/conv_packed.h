@@ -47,16 +47,16 @@ static void pack(
     const int8_t *x0 = sources[0].at, *x1 = sources[1].at, *x2 = sources[2].at;
     pair_t total = {0, 0};
     for (; n_runs != 0; n_runs--) {
-        for (const int8_t *end = x0 + length; x0 != end; pair++) {
-            uint32_t middle = (uint32_t)*x1++;
-            pair->p = (uint32_t)*x0++ + (middle << SHIFT_P);
-            pair->q = (uint32_t)*x2++ + (middle << SHIFT_Q);
+        for (uint32_t i = 0; i < length; i++, pair++) {
+            uint32_t middle = (uint32_t)x1[i];
+            pair->p = (uint32_t)x0[i] + (middle << SHIFT_P);
+            pair->q = (uint32_t)x2[i] + (middle << SHIFT_Q);
             total.p += pair->p;
             total.q += pair->q;
         }
-        x0 += sources[0].gap;
-        x1 += sources[1].gap;
-        x2 += sources[2].gap;
+        x0 += sources[0].step;
+        x1 += sources[1].step;
+        x2 += sources[2].step;
     }
     *sum = total;
 }
