@@ -27,7 +27,7 @@ class Model:
     scale: float
     info: dict[str, Any]
 
-    def __init__(self, arena: bytearray | memoryview = ...) -> None: ...
+    def __init__(self, arena: bytearray | memoryview = ..., /) -> None: ...
     def predict(self, window: array[Any] | bytes | bytearray | memoryview, /) -> int:
         """Return the class number, or the value in steps of `scale`.
 

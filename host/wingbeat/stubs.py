@@ -21,7 +21,7 @@ class Model:
     """{scale!r}: the real value of one step of the output."""
     info: dict[str, Any]
 
-    def __init__(self, arena: bytearray | memoryview = ...) -> None: ...
+    def __init__(self, arena: bytearray | memoryview = ..., /) -> None: ...
     def predict(self, window: array[{item}] | bytes | bytearray | memoryview, /) -> int:
         """Return {returned}. `window`: {window}."""
 
