@@ -15,7 +15,8 @@
 #define MAX_SIZE 0xffffu
 #define MAX_CHANNELS 4095u
 #define PARTS 3u
-#define WORDS 2u // for a packed position
+#define WORDS 2u    // of a packed position
+#define POSITION 8u // bytes of a packed position
 #define WIDE 1u
 #define SHORT 2u
 
@@ -53,18 +54,31 @@ typedef struct {
     uint32_t place;
 } pitch_t;
 
-// What is the same for all channels, and the current channel's numbers.
+// Where the lines of the three parts lie in the input, and where they are packed. Bytes.
+typedef struct {
+    const uint8_t *x;   // the current channel of the input
+    uint32_t from;      // from x to the first part's first line, or to where that would be
+    uint32_t to_second; // from a line of the first part to the one of the second
+    uint32_t to_third;
+    uint32_t limit;   // from x to behind the last line
+    uint32_t line;    // from a line to the next
+    uint32_t place;   // from a place to the next
+    uint32_t *packed; // the first place that is not padding
+    uint32_t length;  // of the packed places of a line that are not padding
+    uint32_t rest;    // from behind them to those of the next line
+    uint32_t n_lines; // 1 or more
+    const uint8_t *fill;
+} parts_t;
+
+// What is the same for all channels, and the current channel.
 typedef struct {
     const depthwise_t *layer;
-    uint32_t *packed;    // of the current channel
-    int32_t *weights;    // of the current output channel, as words
-    uint32_t words;      // in a packed line
-    uint32_t positions;  // packed
-    uint32_t part;       // lines of the output in a part
+    uint32_t *packed;       // of the current channel
+    int32_t *weights;       // of the current output channel, as words
+    uint32_t words;         // in a packed line
+    uint32_t positions;     // packed
+    uint32_t part;          // lines of the output in a part
     uint32_t starts[PARTS]; // first line of each part
-    uint32_t n_lines;    // packed lines
-    uint32_t n_places;   // of a packed line that lie in the input
-    pitch_t in;
     pitch_t out;
     const void *channel; // of the scale: short_t or wb_wide_t
 } job_t;
@@ -95,7 +109,25 @@ static uint32_t scale_size(const depthwise_t *layer) {
     return sizeof(wb_scale_t) + n_channels(layer) * channel;
 }
 
-// ---- Packing
+// ---- Numbers of a short scale
+
+// The smallest power of two above a factor, over 2^13.
+static uint32_t step_of(uint32_t factor) {
+    factor |= factor >> 1;
+    factor |= factor >> 2;
+    factor |= factor >> 4;
+    factor |= factor >> 8;
+    factor |= factor >> 16;
+    return (factor + 1) >> 13;
+}
+
+// Values below it are negative.
+static uint32_t zero_of(const wb_scale_t *scale, uint32_t factor, uint32_t shift) {
+    uint32_t half = (1u << shift) >> 1;
+    return ((uint32_t)(int32_t)scale->zero_point << shift) + half + (step_of(factor) >> 2);
+}
+
+// ---- Loops
 
 static uint32_t packed_low(uint32_t x0, uint32_t x1) {
     return x0 + (x1 << 21);
@@ -105,65 +137,59 @@ static uint32_t packed_high(uint32_t x2, uint32_t x1) {
     return x2 + (x1 << 11);
 }
 
+#if defined(__ARM_ARCH_6M__)
+
+#include "kernels/depthwise_armv6m.h"
+
+#else
+
 static uint32_t value_at(const uint8_t *x) {
     return (uint32_t)(int32_t)*(const int8_t *)x;
 }
 
-// Fills all positions with the padding; those of places outside of the input keep it.
-static void fill(const job_t *job) {
-    uint32_t value = (uint32_t)(int32_t)job->layer->fill;
-    uint32_t *at = job->packed;
-    for (const uint32_t *end = at + WORDS * job->positions; at != end; at += WORDS) {
-        at[0] = packed_low(value, value);
-        at[1] = packed_high(value, value);
-    }
-}
-
-// Packs a channel of the input. x: its first position.
-static void pack(const job_t *job, const uint8_t *x) {
-    const axis_t *lines = &job->layer->lines;
-    uint32_t *to = job->packed + WORDS * job->layer->places.before;
-    for (uint32_t i = 0; i < job->n_lines; i++) {
-        const uint8_t *from[PARTS];
+// Packs a channel of the input.
+static void pack(const parts_t *parts) {
+    uint32_t *at = parts->packed;
+    uint32_t first = parts->from;
+    for (uint32_t i = 0; i < parts->n_lines; i++) {
+        const uint32_t offsets[PARTS] = {first, first + parts->to_second, first + parts->to_third};
+        const uint8_t *x[PARTS];
         uint32_t steps[PARTS];
         for (uint32_t k = 0; k < PARTS; k++) {
-            uint32_t line = job->starts[k] * lines->stride + i - lines->before;
-            int32_t inside = line < lines->size;
-            from[k] = inside ? x + line * job->in.line : (const uint8_t *)&job->layer->fill;
-            steps[k] = inside ? job->in.place : 0;
+            int32_t inside = offsets[k] < parts->limit;
+            x[k] = inside ? parts->x + offsets[k] : parts->fill;
+            steps[k] = inside ? parts->place : 0;
         }
-        uint32_t *at = to;
-        for (const uint32_t *end = at + WORDS * job->n_places; at != end; at += WORDS) {
-            uint32_t x1 = value_at(from[1]);
-            at[0] = packed_low(value_at(from[0]), x1);
-            at[1] = packed_high(value_at(from[2]), x1);
+        for (const uint32_t *end = at + parts->length / 4; at != end; at += WORDS) {
+            uint32_t x1 = value_at(x[1]);
+            at[0] = packed_low(value_at(x[0]), x1);
+            at[1] = packed_high(value_at(x[2]), x1);
             for (uint32_t k = 0; k < PARTS; k++) {
-                from[k] += steps[k];
+                x[k] += steps[k];
             }
         }
-        to += job->words;
+        at += parts->rest / 4;
+        first += parts->line;
     }
 }
 
-// ---- Sums
-
-static int32_t extended(uint32_t value, uint32_t bits) {
-    return (int32_t)(value << (32 - bits)) >> (32 - bits);
+static uint32_t extended(uint32_t value, uint32_t bits) {
+    return (uint32_t)((int32_t)(value << (32 - bits)) >> (32 - bits));
 }
 
 // Adds three sums within 2^20 from what was packed.
-static void add_unpacked(uint32_t low, uint32_t high, int32_t sums[PARTS]) {
-    uint32_t s0 = (uint32_t)extended(low, 21);
-    uint32_t low1 = (low - s0) >> 21; // 11 bits
-    uint32_t rest = high - (low1 << 11);
-    uint32_t s2 = (uint32_t)extended(rest, 22);
-    uint32_t s1 = (uint32_t)((int32_t)(rest - s2) >> 22) * 2048u + low1;
-    sums[0] = (int32_t)((uint32_t)sums[0] + s0);
-    sums[1] = (int32_t)((uint32_t)sums[1] + s1);
-    sums[2] = (int32_t)((uint32_t)sums[2] + s2);
+static void add_unpacked(uint32_t low, uint32_t high, uint32_t sums[PARTS]) {
+    uint32_t first = extended(low, 21);
+    uint32_t second_low = (low - first) >> 21; // 11 bits
+    uint32_t rest = high - (second_low << 11);
+    uint32_t third = extended(rest, 22);
+    uint32_t second_high = (uint32_t)((int32_t)(rest - third) >> 11);
+    sums[0] += first;
+    sums[1] += second_high + second_low;
+    sums[2] += third;
 }
 
-static void sum_up(const job_t *job, const uint32_t *at, int32_t sums[PARTS]) {
+static void sum_up(const job_t *job, const uint32_t *at, uint32_t sums[PARTS]) {
     const axis_t *lines = &job->layer->lines;
     const axis_t *places = &job->layer->places;
     const int32_t *weight = job->weights;
@@ -186,36 +212,22 @@ static void sum_up(const job_t *job, const uint32_t *at, int32_t sums[PARTS]) {
     }
 }
 
-// ---- Outputs
-
-// The smallest power of two above a factor, over 2^13.
-static uint32_t step_of(uint32_t factor) {
-    factor |= factor >> 1;
-    factor |= factor >> 2;
-    factor |= factor >> 4;
-    factor |= factor >> 8;
-    factor |= factor >> 16;
-    return (factor + 1) >> 13;
-}
-
-static int32_t scaled_short(int32_t sum, const short_t *channel, const wb_scale_t *scale) {
+static int32_t scaled_short(uint32_t sum, const short_t *channel, const wb_scale_t *scale) {
     uint32_t factor = channel->factor_shift >> 5;
     uint32_t shift = channel->factor_shift & 31;
-    uint32_t step = step_of(factor);
     // |sum| < 2^18, so the product does not wrap; the sum of all three is within 32 bits.
-    int32_t fine = (int32_t)((uint32_t)sum * (factor & 0x1fff)) >> 13;
-    uint32_t value = (uint32_t)sum * (factor >> 13) + (uint32_t)fine + (uint32_t)channel->offset;
-    uint32_t zero = ((uint32_t)(int32_t)scale->zero_point << shift) + ((1u << shift) >> 1);
-    if ((int32_t)value < (int32_t)(zero + (step >> 2))) {
-        value -= step;
+    int32_t fine = (int32_t)(sum * (factor & 0x1fff)) >> 13;
+    uint32_t value = sum * (factor >> 13) + (uint32_t)fine + (uint32_t)channel->offset;
+    if ((int32_t)value < (int32_t)zero_of(scale, factor, shift)) {
+        value -= step_of(factor);
     }
     return wb_limited((int32_t)value >> shift, scale);
 }
 
-static void put(const job_t *job, int32_t sum, uint8_t *out) {
+static void put(const job_t *job, uint32_t sum, uint8_t *out) {
     const wb_scale_t *scale = &job->layer->scale;
     int32_t value = scale->wide == WIDE
-                        ? wb_scaled_wide(sum, (const wb_wide_t *)job->channel, scale)
+                        ? wb_scaled_wide((int32_t)sum, (const wb_wide_t *)job->channel, scale)
                         : scaled_short(sum, (const short_t *)job->channel, scale);
     *out = (uint8_t)value;
 }
@@ -225,7 +237,7 @@ static void convolve(const job_t *job, uint8_t *out) {
         const uint32_t *at = job->packed + i * job->layer->lines.stride * job->words;
         uint8_t *to = out + i * job->out.line;
         for (uint32_t k = 0; k < job->layer->places.out; k++) {
-            int32_t sums[PARTS];
+            uint32_t sums[PARTS];
             sum_up(job, at, sums);
             for (uint32_t part = 0; part < PARTS; part++) {
                 put(job, sums[part], to + job->starts[part] * job->out.line);
@@ -235,6 +247,8 @@ static void convolve(const job_t *job, uint8_t *out) {
         }
     }
 }
+
+#endif
 
 // ---- Run
 
@@ -247,27 +261,50 @@ static pitch_t pitch_of(const depthwise_t *layer, uint32_t lines, uint32_t place
 
 static void prepare(job_t *job, const wb_call_t *call) {
     const depthwise_t *layer = depthwise_of(call);
-    const axis_t *lines = &layer->lines;
-    const axis_t *places = &layer->places;
-    uint32_t width = reach(places, places->out);
+    uint32_t width = reach(&layer->places, layer->places.out);
     uint32_t last;
     job->layer = layer;
     job->packed = (uint32_t *)(void *)call->operand[2].data;
     job->part = part_of(layer);
     job->words = WORDS * width;
-    job->n_lines = reach(lines, job->part);
-    job->positions = width * job->n_lines;
+    job->positions = width * reach(&layer->lines, job->part);
     job->weights = (int32_t *)(job->packed + WORDS * job->positions);
-    last = lines->out - job->part;
+    last = layer->lines.out - job->part;
     job->starts[0] = 0;
     job->starts[1] = last < job->part ? last : job->part;
     job->starts[2] = last;
-    job->n_places = width < places->before ? 0 : width - places->before;
-    if (job->n_places > places->size) {
-        job->n_places = places->size;
+    job->out = pitch_of(layer, layer->lines.out, layer->places.out, n_channels(layer));
+}
+
+static void prepare_parts(parts_t *parts, const job_t *job) {
+    const depthwise_t *layer = job->layer;
+    const axis_t *lines = &layer->lines;
+    const axis_t *places = &layer->places;
+    uint32_t width = job->words / WORDS;
+    uint32_t inside = width < places->before ? 0 : width - places->before;
+    inside = inside < places->size ? inside : places->size;
+    pitch_t pitch = pitch_of(layer, lines->size, places->size, layer->channels);
+    parts->line = pitch.line;
+    parts->place = pitch.place;
+    parts->from = 0u - lines->before * pitch.line;
+    parts->to_second = job->starts[1] * lines->stride * pitch.line;
+    parts->to_third = job->starts[2] * lines->stride * pitch.line;
+    parts->limit = lines->size * pitch.line;
+    parts->packed = job->packed + WORDS * places->before;
+    parts->length = inside * POSITION;
+    parts->rest = (width - inside) * POSITION;
+    parts->n_lines = inside == 0 ? 0 : reach(lines, job->part);
+    parts->fill = (const uint8_t *)&layer->fill;
+}
+
+// Fills all positions with the padding; those of places outside of the input keep it.
+static void fill(const job_t *job) {
+    uint32_t value = (uint32_t)(int32_t)job->layer->fill;
+    uint32_t *at = job->packed;
+    for (const uint32_t *end = at + WORDS * job->positions; at != end; at += WORDS) {
+        at[0] = packed_low(value, value);
+        at[1] = packed_high(value, value);
     }
-    job->in = pitch_of(layer, lines->size, places->size, layer->channels);
-    job->out = pitch_of(layer, lines->out, places->out, n_channels(layer));
 }
 
 static void load_weights(const job_t *job, const int8_t *weights) {
@@ -279,21 +316,36 @@ static void load_weights(const job_t *job, const int8_t *weights) {
 
 static void run(const wb_call_t *call) {
     job_t job;
+    parts_t parts;
     prepare(&job, call);
+    prepare_parts(&parts, &job);
+    fill(&job);
     const depthwise_t *layer = job.layer;
+    uint32_t scale_bytes = layer->scale.wide == WIDE ? sizeof(wb_wide_t) : sizeof(short_t);
     const uint8_t *channel = (const uint8_t *)(&layer->scale + 1);
     const uint8_t *weights = (const uint8_t *)&layer->scale + scale_size(layer);
     const uint8_t *x = call->operand[0].data;
     uint8_t *out = call->operand[1].data;
-    fill(&job);
-    for (const uint8_t *end = x + layer->channels; x != end; x++) {
-        pack(&job, x);
+    #if defined(__ARM_ARCH_6M__)
+    loops_t loops;
+    prepare_loops(&loops, &job);
+    #endif
+    for (parts.x = x; parts.x != x + layer->channels; parts.x++) {
+        if (parts.n_lines != 0) {
+            pack(&parts);
+        }
         for (uint32_t i = 0; i < layer->multiplier; i++) {
             load_weights(&job, (const int8_t *)weights);
             job.channel = channel;
+            #if defined(__ARM_ARCH_6M__)
+            load_channel(&loops, &job);
+            loops.out = out;
+            convolve(&loops);
+            #else
             convolve(&job, out);
+            #endif
             weights += n_taps(layer);
-            channel += layer->scale.wide == WIDE ? sizeof(wb_wide_t) : sizeof(short_t);
+            channel += scale_bytes;
             out++;
         }
     }

@@ -282,7 +282,9 @@ class _Channel:
             end = min(end, zero - ((-self.bias - 1) * factor >> FRACTION_BITS))
         offset = (first + end - 1) >> 1
         values = [(s * factor >> FRACTION_BITS) + offset for s in (self.smallest, self.largest)]
-        fits = -_LIMIT + step <= values[0] and values[1] < _LIMIT
+        # Kernels compare with the ends of the output, and with zero, by subtracting.
+        ends = (0, self.low << shift, int(_zero(self.zero_point, np.int64(shift), np.int64(step))))
+        fits = all(-_LIMIT + step <= v - end < _LIMIT for v in values for end in ends)
         return offset if first < end and fits else None
 
 
