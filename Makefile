@@ -6,13 +6,16 @@
 # make build    cores and kernels for every architecture
 # make firmware MicroPython for every emulated board
 # make wheel    dist/wingbeat-*.whl, with the cores and kernels in it
+# make models   trains the nets of models/ again, in an environment with TensorFlow
 # make lint     ruff and mypy
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+KERAS := .venv-keras
+KERAS_READY := $(KERAS)/.ready
 
-.PHONY: setup build firmware demo test soak bench fuzz lint wheel clean
+.PHONY: setup build firmware demo test soak bench fuzz models lint wheel clean
 
 setup: $(READY)
 
@@ -50,9 +53,20 @@ fuzz: setup
 	$(PYTHON) tests/fuzz/fuzz.py
 	$(PYTHON) tests/fuzz/fuzz_tflite.py
 
+$(KERAS_READY): requirements-keras.txt
+	python3 -m venv $(KERAS)
+	$(KERAS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-keras.txt
+	touch $@
+
+models: build $(KERAS_READY)
+	PYTHONPATH=host:tests:ports:. $(KERAS)/bin/python -m pytest tests/keras
+	for recipe in models/*/recipe.py; do \
+		PYTHONPATH=host:tests:ports:. $(KERAS)/bin/python $$recipe || exit 1; \
+	done
+
 wheel: build
 	rm -rf build
 	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 
 clean:
-	rm -rf $(VENV) build dist host/wingbeat/_blobs host/*.egg-info
+	rm -rf $(VENV) $(KERAS) build dist host/wingbeat/_blobs host/*.egg-info

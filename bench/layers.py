@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.reference import Lookup, Operator
+from wingbeat.reference import DTYPES, Lookup, Operator
 from wingbeat.reference.activations import Quantization
+from wingbeat.reference.arithmetic import Side, add, mul
 from wingbeat.reference.conv import conv2d, output_size, same_padding
 from wingbeat.reference.dense import dense
 from wingbeat.reference.depthwise import depthwise2d
+from wingbeat.reference.dequantize import dequantize
+from wingbeat.reference.mean import mean
+from wingbeat.reference.pool import pool2d
+from wingbeat.reference.quantize import quantize
+from wingbeat.reference.rescale import rescale
 from wingbeat.reference.softmax8 import softmax
 
 ROWS = 2
@@ -24,8 +30,11 @@ _SIZES = (1, 2, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 25, 28, 32, 48)
 _KERNELS = ((1, 1), (2, 2), (3, 3), (3, 3), (3, 3), (5, 5), (1, 3), (3, 1), (15, 1), (10, 4))
 
 
-def layers() -> Iterator[tuple[Operator, NDArray[Any]]]:
-    """Layers of every kind of costs, with rows of input."""
+Inputs: TypeAlias = "tuple[NDArray[Any], ...]"
+
+
+def layers() -> Iterator[tuple[Operator, Inputs]]:
+    """Layers of every kind of costs, with rows of each input."""
     draw = np.random.default_rng(5)
     makers = (_conv, _depthwise, _dense)
     for make in makers:
@@ -35,17 +44,32 @@ def layers() -> Iterator[tuple[Operator, NDArray[Any]]]:
             if operator is not None:
                 yield operator, _rows(draw, operator)
                 found += 1
+    for count, more in ((50, _pool), (30, _mean), (30, _arithmetic)):
+        for _ in range(count):
+            operator = more(draw)
+            yield operator, _rows(draw, operator)
     for n_rows, depth in ((1, 2), (1, 4), (1, 12), (1, 40), (3, 10), (9, 4)):
         operator = softmax(n_rows, depth, Quantization(0.1, 3))
         yield operator, _rows(draw, operator)
     for n in (5, 64, 300, 1000):
-        lookup = Lookup(np.arange(256).astype(np.int8), n)
-        yield lookup, _rows(draw, lookup)
+        numbers = Quantization(0.02, 5)
+        for operator in (
+            Lookup(np.arange(256).astype(np.int8), n),
+            quantize(n, numbers),
+            dequantize(n, numbers),
+            rescale(n, 0.001, 0, numbers),
+        ):
+            yield operator, _rows(draw, operator)
 
 
-def _rows(draw: np.random.Generator, operator: Operator) -> NDArray[Any]:
-    ((_, n_elements),) = operator.inputs
-    return np.asarray(draw.integers(-128, 128, (ROWS, n_elements)), np.int8)
+def _rows(draw: np.random.Generator, operator: Operator) -> Inputs:
+    rows = []
+    for typecode, n_elements in operator.inputs:
+        values = draw.integers(-128, 128, (ROWS, n_elements))
+        if typecode == "h":
+            values *= 25
+        rows.append((values / 50 if typecode == "f" else values).astype(DTYPES[typecode]))
+    return tuple(rows)
 
 
 def _weights(draw: np.random.Generator, *shape: int) -> NDArray[np.int8]:
@@ -137,3 +161,53 @@ def _dense(draw: np.random.Generator) -> Operator | None:
     weights = _weights(draw, outputs, inputs)
     bias = draw.integers(-2000, 2000, outputs)
     return dense(weights, bias, **_scaling(draw, weights, outputs, inputs))
+
+
+def _pool(draw: np.random.Generator) -> Operator:
+    while True:
+        height, width = (int(draw.choice(_SIZES)) for _ in range(2))
+        kernel = [(2, 2), (2, 2), (3, 3), (4, 1), (height, width), (1, width)][draw.integers(6)]
+        if kernel[0] <= height and kernel[1] <= width and height * width <= 800:
+            break
+    same = draw.random() < 0.3
+    stride = kernel if draw.random() < 0.7 else (1, 1)
+    sizes = (height, width)
+    padding = [
+        same_padding(size, each, step) if same else (0, 0)
+        for size, each, step in zip(sizes, kernel, stride, strict=True)
+    ]
+    return pool2d(
+        average=bool(draw.random() < 0.5),
+        shape=(height, width, int(draw.choice(_CHANNELS))),
+        kernel=kernel,
+        stride=stride,
+        padding=(padding[0], padding[1]),
+    )
+
+
+def _mean(draw: np.random.Generator) -> Operator:
+    shape = (1, *(int(draw.choice([1, 2, 3, 5, 8, 13, 25])) for _ in range(2)))
+    shape = (*shape, int(draw.choice(_CHANNELS)))
+    axes = [(1, 2), (1, 2), (1,), (2,), (3,)][draw.integers(5)]
+    return mean(
+        shape,
+        axes,
+        input_scale=0.05,
+        input_zero_point=-128,
+        output_scale=0.04,
+        output_zero_point=-128,
+    )
+
+
+def _arithmetic(draw: np.random.Generator) -> Operator:
+    shape = (int(draw.choice(_SIZES)), int(draw.choice([2, 3, 4, 8, 16, 32])))
+    numbers = [
+        Quantization(float(draw.uniform(0.01, 0.2)), int(draw.integers(-128, 128)))
+        for _ in range(3)
+    ]
+    other = shape if draw.random() < 0.5 else (1, shape[1])
+    constant = None
+    if draw.random() < 0.3:
+        constant = draw.integers(-128, 128, other).astype(np.int8)
+    sides = Side(shape, numbers[0]), Side(other, numbers[1], constant)
+    return (add if draw.random() < 0.6 else mul)(*sides, numbers[2])

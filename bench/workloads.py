@@ -53,12 +53,13 @@ class Digits:
     ----------
     estimator : RandomForestClassifier
     train_x, test_x : array [rows, 64] of float64
-    test_y : array [rows]
+    train_y, test_y : array [rows]
     """
 
     estimator: Any
     train_x: NDArray[np.float64]
     test_x: NDArray[np.float64]
+    train_y: NDArray[np.int64]
     test_y: NDArray[np.int64]
 
     def program(self, dtype: str) -> Program:
@@ -80,7 +81,7 @@ def digits() -> Digits:
         x, y, test_size=0.3, random_state=1, stratify=y
     )
     estimator = RandomForestClassifier(10, max_depth=8, random_state=1).fit(train_x, train_y)
-    return Digits(estimator, train_x, test_x, test_y)
+    return Digits(estimator, train_x, test_x, train_y, test_y)
 
 
 def workloads() -> list[Workload]:

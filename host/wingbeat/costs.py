@@ -27,13 +27,19 @@ from .reference import (
     Depthwise,
     ForestWalk,
     Lookup,
+    Mean,
     Operator,
+    Pool,
     Probability,
     Shift,
     WindowStats,
 )
+from .reference.arithmetic import Add, Mul
 from .reference.conv import Window
+from .reference.dequantize import Dequantize
 from .reference.forest import Work
+from .reference.quantize import Quantize
+from .reference.rescale import Rescale
 from .reference.scale import Scale
 from .reference.softmax8 import Softmax8
 
@@ -43,6 +49,8 @@ else:
     import tomli as tomllib
 
 _FILE = Path(__file__).parent / "costs.toml"
+
+_FAST_POOL = 257  # values that a mean is divided by with a product
 
 Costs: TypeAlias = "dict[str, Any]"
 
@@ -270,6 +278,44 @@ def _of_depthwise(operator: Depthwise) -> list[float]:
     ]
 
 
+def _of_pool(operator: Pool) -> list[float]:
+    """Call; pixels and sizes of windows; windows, rows and values by words, of means and maxima."""
+    window, channels = operator.window, operator.window.shape[2]
+    rows, columns = (_covered(window, axis) for axis in (0, 1))
+    counts = np.outer(rows, columns).ravel()
+    changes = 1 + np.count_nonzero(np.diff(counts))
+    work = np.array([len(counts), rows.sum() * len(columns), counts.sum()]) * channels
+    large = float((counts > _FAST_POOL).sum() * channels)
+    by_words = operator.average and channels % 4 == 0 and not large
+    return [
+        *(1.0, len(counts), changes if operator.average else 0),
+        *(work / 4 * by_words),
+        *(work * (operator.average and not by_words)),
+        *(work * (not operator.average)),
+        large * operator.average,
+    ]
+
+
+def _covered(window: Window, axis: int) -> NDArray[np.int64]:
+    """Positions of the map under each window along an axis."""
+    starts = np.arange(window.out_shape[axis]) * window.stride[axis] - window.corner[axis]
+    ends = np.minimum(starts + window.kernel[axis], window.shape[axis])
+    return np.asarray(ends - np.maximum(starts, 0))
+
+
+def _of_mean(operator: Mean) -> list[float]:
+    outer, first, middle, second, inner = operator.shape
+    outputs = outer * middle * inner
+    return [1.0, outer * middle, outputs, outputs * first, outputs * first * second]
+
+
+def _of_arithmetic(operator: Add | Mul) -> list[float]:
+    """Call, rows, elements, and those of which the short formula is in doubt."""
+    rows = operator.counts[0] * operator.counts[1]
+    elements = rows * operator.counts[2]
+    return [1.0, rows, elements, elements * operator.doubt / 2**32]
+
+
 _TERMS: dict[type, Callable[[Any], list[float]]] = {
     WindowStats: _of_window_stats,
     Shift: _of_shift,
@@ -277,6 +323,13 @@ _TERMS: dict[type, Callable[[Any], list[float]]] = {
     Probability: _of_outputs,
     Lookup: _of_outputs,
     Softmax8: _of_softmax,
+    Quantize: _of_outputs,
+    Dequantize: _of_outputs,
+    Rescale: _of_outputs,
+    Pool: _of_pool,
+    Mean: _of_mean,
+    Add: _of_arithmetic,
+    Mul: _of_arithmetic,
     Conv2D: _of_conv,
     Dense: _of_dense,
     Depthwise: _of_depthwise,

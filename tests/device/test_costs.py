@@ -24,7 +24,7 @@ def core() -> Iterator[BareCore]:
         yield started
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("kws", "mnist")])
+@pytest.mark.parametrize("name", NAMES)
 def test_nets(core: BareCore, name: str) -> None:
     program = convert_tflite(net(name))
     counted = sum(

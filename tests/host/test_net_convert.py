@@ -350,3 +350,19 @@ def test_mutations_are_converted_or_refused(name: str) -> None:
     for data in mutations(net(name), 2, 100):
         with contextlib.suppress(WingbeatError):
             convert_tflite(data)
+
+
+def test_raw_readings() -> None:
+    inner = Operation("TANH", [int8(1, 6, scale=0.1)], [int8(1, 6, scale=1 / 128, zero_point=0)])
+    program = converted(inner, raw_step=0.002)
+    assert program.input.typecode == "h"
+    assert program.input.scale == pytest.approx(0.002)
+    assert [call.operator.KERNEL for call in program.calls] == ["rescale", "lookup"]
+    raw = np.array([[0, 24, 26, -5000, 32767, -32768]], "<i2")
+    inside = converted(inner)
+    stored = inside.input.quantize(raw * 0.002)
+    assert np.array_equal(program.run(raw), inside.run(stored))
+    with pytest.raises(UsageError, match="less than half of a step of the net's input, which is"):
+        converted(inner, raw_step=0.09)
+    with pytest.raises(UsageError, match="this one takes float32"):
+        converted(inner, io="float", raw_step=0.002)

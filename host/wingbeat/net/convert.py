@@ -11,7 +11,7 @@ from wingbeat.errors import FormatError, ModelError, UnsupportedModelError, Usag
 from wingbeat.net.lower import lower
 from wingbeat.net.model import Graph, Tensor
 from wingbeat.net.rule import Lowering
-from wingbeat.net.simplify import RESHAPES, with_float_ends, with_int8_ends
+from wingbeat.net.simplify import RESHAPES, with_float_ends, with_int8_ends, with_int16_input
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 
 _TYPECODES = {"int8": "b", "uint8": "B", "int16": "h", "int32": "i", "float32": "f"}
@@ -24,6 +24,7 @@ def convert_tflite(
     name: str | None = None,
     labels: Sequence[str] | None = None,
     io: Literal["int8", "float"] | None = None,
+    raw_step: float | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Program:
     """Convert an int8 .tflite file to a program that gives TensorFlow Lite Micro's numbers.
@@ -42,6 +43,10 @@ def convert_tflite(
         Dtype of input and output. "int8": as the net computes, with the scale and zero point
         that `Program.input` and `Program.output` tell. "float": float32, quantized and
         dequantized on the board. Default: as the file has it.
+    raw_step : float, optional
+        The board gives int16 readings of which one step is so much in the net's units: a net that
+        was trained on ``readings / 8192`` takes 1 / 8192. The program makes int8 of them. Not
+        with io="float".
     meta : mapping, optional
         Facts to keep in the program's file; JSON values.
 
@@ -60,13 +65,20 @@ def convert_tflite(
 
     if isinstance(source, bytes):
         return convert_graph(
-            read_tflite(source), name=name or "net", labels=labels, io=io, meta=meta
+            read_tflite(source),
+            name=name or "net",
+            labels=labels,
+            io=io,
+            raw_step=raw_step,
+            meta=meta,
         )
     path = Path(source)
     facts = {"source": path.name, **(meta or {})}
     try:
         graph = read_tflite(path.read_bytes())
-        return convert_graph(graph, name=name or path.stem, labels=labels, io=io, meta=facts)
+        return convert_graph(
+            graph, name=name or path.stem, labels=labels, io=io, raw_step=raw_step, meta=facts
+        )
     except (FormatError, ModelError) as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -77,6 +89,7 @@ def convert_graph(
     name: str,
     labels: Sequence[str] | None = None,
     io: Literal["int8", "float"] | None = None,
+    raw_step: float | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Program:
     """The same for a graph that was read or made."""
@@ -85,6 +98,8 @@ def convert_graph(
     _refuse_several(graph)
     if io is not None:
         graph = with_float_ends(graph) if io == "float" else with_int8_ends(graph)
+    if raw_step is not None:
+        graph = _with_raw_input(graph, raw_step)
     net = lower(graph)
     source, result = net.tensors[graph.inputs[0]], net.tensors[graph.outputs[0]]
     builder = ProgramBuilder(_descriptor(source))
@@ -105,6 +120,18 @@ def convert_graph(
         labels=tuple(labels or ()),
     )
     return replace(program, meta={**(meta or {}), "layers": _layers(program, net)})
+
+
+def _with_raw_input(graph: Graph, step: float) -> Graph:
+    source = graph.tensors[graph.inputs[0]]
+    if source.dtype != "int8":
+        raise UsageError(f"raw_step is for nets with int8 input, this one takes {source.dtype}")
+    if not 0 < 2 * step < source.scale:
+        raise UsageError(
+            f"raw_step={step:g}: expected more than 0 and less than half of a step of the net's"
+            f" input, which is {source.scale:g}"
+        )
+    return with_int16_input(graph, step)
 
 
 def _layers(program: Program, net: Lowering) -> list[str]:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wingbeat.errors import ModelError, UnsupportedModelError, UsageError
+from wingbeat.golden import choose
 from wingbeat.net.convert import convert_tflite
 from wingbeat.program import Decision, Program
 from wingbeat.recordings import optional_module
@@ -40,6 +41,7 @@ def convert_keras(
     name: str | None = None,
     labels: Sequence[str] | None = None,
     io: Literal["int8", "float"] = "int8",
+    raw_step: float | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Program:
     """Quantize a trained Keras model to int8 and convert it.
@@ -61,15 +63,18 @@ def convert_keras(
     io : {"int8", "float"}
         Dtype of input and output on the board. "int8": the caller scales, by the step and zero
         point that `Program.input` and `Program.output` tell.
+    raw_step : float, optional
+        The board gives int16 readings of which one step is so much in the model's units: a model
+        that was trained on ``readings / 8192`` takes 1 / 8192. The program makes int8 of them.
     meta : mapping, optional
         Facts to keep in the program's file; JSON values.
 
     Returns
     -------
     Program
-        `meta["quantization"]` tells how its results differ from the model's on the
-        representative data: `rows`, `largest_difference` of an output, and, where the program
-        decides on a class, `classes_changed`.
+        With golden vectors of the representative data. `meta["quantization"]` tells how its
+        results differ from the model's on them: `rows`, `largest_difference` of an output, and,
+        where the program decides on a class, `classes_changed`.
 
     Raises
     ------
@@ -89,6 +94,7 @@ def convert_keras(
         name=_identifier(model.name) if name is None else name,
         labels=labels,
         io=io,
+        raw_step=raw_step,
     )
     facts = {
         "source": "keras",
@@ -96,7 +102,8 @@ def convert_keras(
         "tensorflow": str(tensorflow.__version__),
         "quantization": _difference(model, program, rows),
     }
-    return replace(program, meta={**facts, **(meta or {})})
+    golden = choose(program, program.input.quantize(rows))
+    return replace(program, meta={**program.meta, **facts, **(meta or {})}, golden=golden)
 
 
 def quantize_keras(model: Any, representative_data: ArrayLike) -> bytes:

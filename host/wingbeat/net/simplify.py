@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from wingbeat.net.model import Convolution, Graph, Node, Tensor
+from wingbeat.net.model import Convolution, Graph, Node, Quantization, Tensor
 
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 """Operators that only give a tensor another shape, which their output's shape tells."""
@@ -152,6 +152,19 @@ def with_float_ends(graph: Graph) -> Graph:
             nodes.append(Node(number, "DEQUANTIZE", (old,), (new,)))
             number += 1
     return Graph(tensors, tuple(nodes), tuple(inputs), tuple(outputs))
+
+
+def with_int16_input(graph: Graph, step: float) -> Graph:
+    """The graph with an int16 input of which a step is `step`, zero at 0: QUANTIZE in front."""
+    (old,) = graph.inputs
+    new = 1 + max(graph.tensors)
+    number = 1 + max((node.number for node in graph.nodes), default=0)
+    quantization = Quantization(np.array([step], np.float32), np.array([0]))
+    source = replace(graph.tensors[old], dtype="int16", quantization=quantization)
+    first = Node(number, "QUANTIZE", (new,), (old,))
+    return replace(
+        graph, tensors={**graph.tensors, new: source}, nodes=(first, *graph.nodes), inputs=(new,)
+    )
 
 
 def with_int8_ends(graph: Graph) -> Graph:
