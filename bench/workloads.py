@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,21 @@ from sklearn.ensemble import (
 from sklearn.model_selection import train_test_split
 
 from wingbeat.convert import TYPECODES, convert
+from wingbeat.net.convert import convert_tflite
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 from wingbeat.recordings import Recording, Recordings
 from wingbeat.reference import DTYPES, Cast, Operator, Probability, Shift
+from wingbeat.reference.conv import conv2d
+from wingbeat.reference.depthwise import depthwise2d
 from wingbeat.train import train_recordings
 
 MOST_ROWS = 100
 """Rows that are enough for a mean; the digits forest has all of its test rows."""
+
+NET_ROWS = 2
+"""Rows of a net, which takes as long for one as for another, but for a few clamped values."""
+
+NETS = Path(__file__).resolve().parents[1] / "tests" / "data" / "nets"
 
 _WINDOW, _HOP = 128, 64
 _ACCELERATION, _TURN = 16 / 32768, 2000 / 32768 * np.pi / 180  # a sensor of 16 g and 2000 deg/s
@@ -92,6 +101,8 @@ def workloads() -> list[Workload]:
         _boosting(),
         _regression(),
         *_operators(),
+        *_nets(),
+        *_layers(),
     ]
 
 
@@ -143,6 +154,48 @@ def _operators() -> list[Workload]:
         single("shift, 10 to uint16", Shift(10, 4, "H"), sums),
         single("cast, 64 of uint8", Cast(64, "B"), pixels),
     ]
+
+
+def _nets() -> list[Workload]:
+    """Nets of mlcommons/tiny, tflite-micro and one of digits, on random inputs."""
+    return [
+        _net("KWS, 2.66 M MAC", "kws"),
+        _net("AD, 264 k MAC", "ad"),
+        _net("micro_speech, 336 k MAC", "micro_speech"),
+        _net("MNIST, 52 k MAC", "mnist"),
+    ]
+
+
+def _net(title: str, name: str) -> Workload:
+    program = convert_tflite(NETS / f"{name}.tflite")
+    return Workload(title, program, _random(program.input.n_elements, program.input.shape))
+
+
+def _random(n: int, shape: tuple[int, ...]) -> NDArray[np.int8]:
+    values = np.random.default_rng(n).integers(-128, 128, (NET_ROWS, n))
+    return values.astype(np.int8).reshape(NET_ROWS, *shape)
+
+
+def _layers() -> list[Workload]:
+    """The layers that issue most of the products of a keyword net, alone."""
+    rng = np.random.default_rng(64)
+    numbers: dict[str, Any] = {
+        "bias": rng.integers(-2000, 2000, 64),
+        "factors": 2.0 ** rng.uniform(-9, -8, 64),
+        "input_zero_point": -128,
+        "output_zero_point": -128,
+    }
+    shape = (25, 5, 64)
+    pointwise = rng.normal(0, 30, (64, 1, 1, 64)).clip(-127, 127).astype(np.int8)
+    taps = rng.normal(0, 50, (3, 3, 64)).clip(-127, 127).astype(np.int8)
+    operators: dict[str, Operator] = {
+        "1 x 1, 64 to 64, 25 x 5": conv2d(pointwise, shape=shape, **numbers),
+        "depthwise 3 x 3, 64, 25 x 5": depthwise2d(
+            taps, shape=shape, padding=((1, 1), (1, 1)), **numbers
+        ),
+    }
+    n = int(np.prod(shape))
+    return [single(title, operator, _random(n, (n,))) for title, operator in operators.items()]
 
 
 def single(title: str, operator: Operator, x: NDArray[Any]) -> Workload:
