@@ -45,6 +45,9 @@ COMMON = ["-std=c99", "-ffreestanding", "-fno-common", "-fno-tree-loop-distribut
 BASES = (0, 0x10000)
 XTENSA_SLOT0_OP = 20  # a relocation: the operand of an instruction
 CORE_SOURCES = ("natmod/model.c", "core/check.c", "core/run.c")
+# One more core, for programs that take a stream: what it adds, and where it names qstrs.
+STREAM_SOURCES = ("core/push.c",)
+STREAM_QSTRS = "natmod/stream.h"
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,8 @@ def run(command: list[str | Path], variables: Mapping[str, str] | None = None) -
     return done.stdout
 
 
-def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
-    """Compile and link the core with MicroPython's own dynruntime.h and mpy_ld.py."""
+def build_core(port: Port, micropython: Path, work: Path, out: Path, *, stream: bool) -> None:
+    """Compile and link a core with MicroPython's own dynruntime.h and mpy_ld.py."""
     mpy_ld: list[str | Path] = [
         sys.executable,
         micropython / "tools" / "mpy_ld.py",
@@ -135,8 +138,9 @@ def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
         port.arch,
     ]
     config = work / "config.h"
-    sources = [DEVICE / source for source in CORE_SOURCES]
-    run([*mpy_ld, "--preprocess", "-o", config, sources[0]])
+    sources = [DEVICE / source for source in CORE_SOURCES + STREAM_SOURCES * stream]
+    named = [sources[0], *[DEVICE / STREAM_QSTRS] * stream]
+    run([*mpy_ld, "--preprocess", "-o", config, *named])
     objects = []
     for source in sources:
         # The binding includes MicroPython's headers, which were not written for -Wconversion.
@@ -144,6 +148,7 @@ def build_core(port: Port, micropython: Path, work: Path, out: Path) -> None:
         warnings = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
         defines = ["NDEBUG", "NO_QSTR", "MICROPY_ENABLE_DYNRUNTIME", 'MP_CONFIGFILE="config.h"']
         defines.append(f"MICROPY_FLOAT_IMPL=MICROPY_FLOAT_IMPL_{port.float}")
+        defines.append(f"STREAM={stream:d}")
         objects.append(work / f"{source.stem}.o")
         port.run(
             [
@@ -269,7 +274,8 @@ def build_arch(port: Port, micropython: Path) -> dict[str, int]:
         work = Path(folder)
         made = work / "made"
         made.mkdir()
-        build_core(port, micropython, work, made / "core.mpy")
+        build_core(port, micropython, work, made / "core.mpy", stream=False)
+        build_core(port, micropython, work, made / "core_stream.mpy", stream=True)
         entries = {
             kernel.name: build_kernel(port, kernel, work, made / f"{kernel.name}.bin")
             for kernel in kernel_sources()

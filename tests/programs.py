@@ -75,7 +75,9 @@ def small_programs() -> dict[str, Program]:
         for leaves in Leaves:
             operators.append(small_operator(features, leaves))
     operators += [each for each in small_signal_operators() if len(each.inputs) == 1]
-    found = {operator.KERNEL: program_of("small", operator) for operator in operators}
+    found: dict[str, Program] = {}
+    for operator in operators:
+        found.setdefault(operator.KERNEL, program_of("small", operator))
     found["log_mel"] = log_mel_program("log_mel", 64, 8)
     found["chain"] = small_model()
     return found

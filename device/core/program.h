@@ -33,6 +33,7 @@ enum {
     WB_E_SELF,
     WB_E_NO_DECISION,
     WB_E_MEMORY,
+    WB_E_BLOCK, // programs that take a stream only
 };
 
 typedef struct {
@@ -45,7 +46,7 @@ typedef struct {
     uint32_t magic;
     uint16_t version;
     uint8_t decision_kind;
-    uint8_t reserved;
+    uint8_t channels; // elements of a sample of the stream; 0: the program takes no stream
     uint32_t size;  // bytes of the whole program, its CRC included; a multiple of 4
     uint32_t arena; // bytes; a multiple of 4
     uint16_t n_tensors;
@@ -53,7 +54,7 @@ typedef struct {
     uint16_t input_tensor;
     uint16_t output_tensor;
     uint16_t decision_tensor;
-    uint16_t reserved2;
+    uint16_t stream_tensor; // where an input is gathered, behind the u32 of bytes that are there
     wb_descriptor_t input;
     wb_descriptor_t output;
 } wb_header_t;
@@ -106,12 +107,29 @@ const wb_link_t *wb_find_kernel(
     const uint8_t *links, uint32_t size, uint32_t opcode, const uint8_t *text);
 
 // Calls kernels[i] for operator i, until one returns something else than WB_OK: that is returned.
+// WB_NOT_DUE is no error: there is no result this time.
 // WB_CHECK lets them check their parameters; arena and input are not used and may be NULL.
 // WB_RUN runs the program, which passed all of the checks; arena and input are as large and as
 // aligned as it says.
 int32_t wb_call_operators(
     const uint8_t *program, const wb_kernel_t *kernels, uint32_t phase, uint8_t *arena,
     const uint8_t *input);
+
+// 0, or the WB_E_ reason why a program that is sound otherwise cannot take a stream.
+int32_t wb_check_stream(const uint8_t *program);
+
+// What of a stream is due.
+typedef struct {
+    uint8_t *output;  // takes the output tensor; may be NULL
+    int32_t decision; // what predict would return
+    int32_t due;      // whether anything was
+} wb_result_t;
+
+// Runs the program for every whole input that block completes; the rest waits in the arena. The
+// program passed wb_check_stream; size is a multiple of the input's item. result->due is 0 before.
+void wb_push(
+    const uint8_t *program, const wb_kernel_t *kernels, uint8_t *arena, const uint8_t *block,
+    uint32_t size, wb_result_t *result);
 
 // What predict returns, from the arena after WB_RUN.
 int32_t wb_decide(const uint8_t *program, const uint8_t *arena);

@@ -15,6 +15,7 @@ enum {
 
 enum {
     WB_OK = 0,
+    WB_NOT_DUE = 1,       // of a run: nothing more to do now, the operators behind do not run
     WB_BAD_PARAMS = -1,   // a parameter is out of range or reaches outside of params
     WB_BAD_OPERANDS = -2, // number, size or dtype of an operand does not fit the parameters
 };

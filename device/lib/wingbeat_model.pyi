@@ -50,3 +50,27 @@ class Model:
         ValueError, TypeError
             The window or `out` is not what the model takes; the text says what it takes.
         """
+
+    def push(
+        self,
+        block: array[Any] | bytes | bytearray | memoryview,
+        out: array[Any] | bytearray | memoryview = ...,
+        /,
+    ) -> int | None:
+        """Take the next samples of a stream, any number. Only models that take a stream have it.
+
+        Returns
+        -------
+        int or None
+            The last result that was due, as `predict` returns it (True if the model makes no
+            decision), whose raw outputs are in `out` if it is given; None if no result was due.
+            Push no more than ``info["input"][1][0]`` samples at once to miss none.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The block or `out` is not what the model takes; the text says what it takes.
+        """
+
+    def reset(self) -> None:
+        """Forget the stream so far. Only models that take a stream have it."""

@@ -1,4 +1,5 @@
 // The module that a board imports: arguments in, results out, errors. All else is in core.
+// STREAM is 1 in the core of programs that take a stream, else 0.
 #include "py/dynruntime.h"
 
 #include "core/program.h"
@@ -84,10 +85,19 @@ static uint8_t *get_arena(mp_obj_t object, uint32_t size) {
     return buffer.buf;
 }
 
+static uint8_t *arena_of(const wb_model_t *self) {
+    return self->arena != NULL
+        ? self->arena
+        : get_arena(self->arena_buffer, wb_header(self->program)->arena);
+}
+
 static const uint8_t *load_program(size_t *links_size) {
     mp_buffer_info_t blob;
     mp_get_buffer_raise(constant(CONST_PROGRAM), &blob, MP_BUFFER_READ);
     raise_if(wb_check_program(blob.buf, blob.len));
+    #if STREAM
+    raise_if(wb_check_stream(blob.buf));
+    #endif
     size_t size = wb_header(blob.buf)->size;
     *links_size = blob.len - size;
     raise_if(wb_check_links((const uint8_t *)blob.buf + size, *links_size));
@@ -138,14 +148,24 @@ static mp_obj_t model_make_new(
     return MP_OBJ_FROM_PTR(self);
 }
 
-// Runs the program on window; returns the arena with the results.
+static const wb_tensor_t *tensor_of(const wb_model_t *self, size_t index) {
+    return &wb_tensors(self->program)[index];
+}
+
+static const wb_tensor_t *input_of(const wb_model_t *self) {
+    return tensor_of(self, wb_header(self->program)->input_tensor);
+}
+
+static const wb_tensor_t *output_of(const wb_model_t *self) {
+    return tensor_of(self, wb_header(self->program)->output_tensor);
+}
+
+// Runs the program on window; returns the arena with the results, or NULL if no result is due.
 static const uint8_t *evaluate(const wb_model_t *self, mp_obj_t window) {
-    const wb_header_t *header = wb_header(self->program);
-    const wb_tensor_t *tensor = &wb_tensors(self->program)[header->input_tensor];
-    const uint8_t *input = get_buffer(window, tensor, MP_BUFFER_READ, WB_E_INPUT);
-    uint8_t *arena = self->arena != NULL ? self->arena : get_arena(self->arena_buffer, header->arena);
-    (void)wb_call_operators(self->program, self->kernels, WB_RUN, arena, input);
-    return arena;
+    const uint8_t *input = get_buffer(window, input_of(self), MP_BUFFER_READ, WB_E_INPUT);
+    uint8_t *arena = arena_of(self);
+    int32_t status = wb_call_operators(self->program, self->kernels, WB_RUN, arena, input);
+    return STREAM && status != WB_OK ? NULL : arena;
 }
 
 static mp_obj_t model_predict(mp_obj_t self_in, mp_obj_t window) {
@@ -153,19 +173,29 @@ static mp_obj_t model_predict(mp_obj_t self_in, mp_obj_t window) {
     if (wb_header(self->program)->decision_kind == WB_DECIDE_NONE) {
         refuse(MP_QSTR_TypeError, WB_E_NO_DECISION);
     }
-    return mp_obj_new_int(wb_decide(self->program, evaluate(self, window)));
+    const uint8_t *arena = evaluate(self, window);
+    if (STREAM && arena == NULL) {
+        return mp_const_none;
+    }
+    return mp_obj_new_int(wb_decide(self->program, arena));
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(model_predict_obj, model_predict);
 
 static mp_obj_t model_run(mp_obj_t self_in, mp_obj_t window, mp_obj_t out) {
     const wb_model_t *self = get_self(self_in);
-    const wb_tensor_t *tensor =
-        &wb_tensors(self->program)[wb_header(self->program)->output_tensor];
+    const wb_tensor_t *tensor = output_of(self);
     uint8_t *result = get_buffer(out, tensor, MP_BUFFER_WRITE, WB_E_OUTPUT);
-    mp_fun_table.memmove_(result, evaluate(self, window) + tensor->place, tensor->size);
+    const uint8_t *arena = evaluate(self, window);
+    if (!STREAM || arena != NULL) {
+        mp_fun_table.memmove_(result, arena + tensor->place, tensor->size);
+    }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(model_run_obj, model_run);
+
+#if STREAM
+#include "natmod/stream.h"
+#endif
 
 static mp_obj_t make_info(void) {
     const mp_obj_tuple_t *pairs = MP_OBJ_TO_PTR(constant(CONST_INFO));
@@ -176,7 +206,7 @@ static mp_obj_t make_info(void) {
     return info;
 }
 
-mp_map_elem_t wb_model_locals_table[5];
+mp_map_elem_t wb_model_locals_table[5 + 2 * STREAM];
 static MP_DEFINE_CONST_DICT(wb_model_locals, wb_model_locals_table);
 
 static void set_local(size_t index, qstr name, mp_obj_t value) {
@@ -194,6 +224,10 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     set_local(2, MP_QSTR_labels, constant(CONST_LABELS));
     set_local(3, MP_QSTR_info, make_info());
     set_local(4, MP_QSTR_scale, constant(CONST_SCALE));
+    #if STREAM
+    set_local(5, MP_QSTR_push, MP_OBJ_FROM_PTR(&model_push_obj));
+    set_local(6, MP_QSTR_reset, MP_OBJ_FROM_PTR(&model_reset_obj));
+    #endif
     wb_model_type.base.type = (void *)&mp_type_type;
     wb_model_type.name = MP_QSTR_Model;
     MP_OBJ_TYPE_SET_SLOT(&wb_model_type, make_new, model_make_new, 0);

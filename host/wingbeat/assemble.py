@@ -37,6 +37,10 @@ _TEXTS_OF_REASONS = (
     "this model has several outputs: use run()",
     "no {arena} bytes of heap in one piece for this model: free some, or give Model() a buffer",
 )
+_TEXT_OF_BLOCK = (
+    "block: expected {dtype} samples of {channels} channels: array('{typecode}') or bytes, any"
+    " whole number of samples, at an address that {item} divides"
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def assemble(program: Program, arch: str) -> Module:
         Its core or a kernel is not installed.
     """
     blobs = blobs_of(arch)
-    core = Mpy.decode(blobs.core())
+    core = Mpy.decode(blobs.core(program.takes_stream))
     text = bytearray(core.text)
     links = b""
     sizes = {}
@@ -154,6 +158,15 @@ def _constants(program: Program, blob: bytes) -> tuple[Constant, ...]:
         )
         for text in _TEXTS_OF_REASONS
     ]
+    if program.takes_stream:
+        texts.append(
+            _TEXT_OF_BLOCK.format(
+                dtype=program.input.dtype.name,
+                channels=program.channels,
+                typecode=program.input.typecode,
+                item=program.input.dtype.itemsize,
+            )
+        )
     return (
         b"".join(text.encode() + b"\0" for text in texts),
         blob,

@@ -39,9 +39,9 @@ class Blobs:
     folder: Path
     entries: dict[str, int]
 
-    def core(self) -> bytes:
-        """The `.mpy` that programs and kernels are put into."""
-        return _read(self.folder / "core.mpy")
+    def core(self, stream: bool = False) -> bytes:
+        """The `.mpy` that programs and kernels are put into, those that take a stream or others."""
+        return _read(self.folder / ("core_stream.mpy" if stream else "core.mpy"))
 
     def kernel(self, name: str) -> Kernel:
         """One kernel.

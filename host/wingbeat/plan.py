@@ -96,6 +96,7 @@ def plan(
     *,
     kept: Collection[int] = (),
     outside: Collection[int] = (),
+    ordered: bool = False,
 ) -> Plan:
     """Find an order of the steps and a place for every tensor, so that the arena is small.
 
@@ -110,12 +111,15 @@ def plan(
         Tensors that must be there at the end.
     outside : collection of int
         Tensors that are not in the arena, such as the model's input.
+    ordered : bool
+        Keep the order of the steps.
     """
     graph = _Graph(steps, [aligned(size) for size in sizes], frozenset(kept), frozenset(outside))
-    first, work = graph.best_order(), Work(_MOST_WORK)
+    given = tuple(range(len(steps)))
+    first, work = given if ordered else graph.best_order(), Work(_MOST_WORK)
     best = _place_order(graph, first, None, work)
     least = graph.peak(first)
-    if best.size > least:
+    if best.size > least and not ordered:
         for order in islice(graph.orders(best.size), _MOST_ORDERS):
             found = _place_order(graph, order, best.size, work)
             best = min(best, found, key=lambda each: each.size)

@@ -25,8 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import FormatError, UsageError
 from .files import write_atomic
 from .golden import Golden
-from .plan import Step, plan
-from .reference import DTYPES, Operator, decode_operator
+from .plan import Step, aligned, plan
+from .reference import DTYPES, Operator, decode_operator, persistent_operands
 
 if TYPE_CHECKING:
     from .assemble import Module
@@ -35,7 +35,9 @@ MAGIC = b"WGNB"
 FORMAT_VERSION = 1
 MAX_OPERANDS = 4
 _PLACE_INPUT = 0xFFFFFFFF
-_HEADER = struct.Struct("<4sHBxII6H")
+_COUNT_SIZE = 4
+_MOST_CHANNELS = 255
+_HEADER = struct.Struct("<4sHBBII6H")
 _DESCRIPTOR = struct.Struct("<4Ifi")
 _TENSOR = struct.Struct("<IIc3x")
 _CALL = struct.Struct("<HBBII4H")
@@ -160,6 +162,11 @@ class Program:
     decision : Decision
     arena : int
         Bytes that running takes.
+    stream_tensor : int
+        Of a program that takes a stream: the tensor that gathers an input, behind 4 bytes that
+        count. It is the first of those that are kept from run to run, which end the arena. Else 0.
+    channels : int
+        Elements of one sample of the stream; 0 if the program takes none.
     labels : tuple of str
         Names of the classes; empty for regression.
     meta : mapping
@@ -180,6 +187,8 @@ class Program:
     labels: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
     golden: Golden | None = field(default=None, compare=False, repr=False)
+    stream_tensor: int = 0
+    channels: int = 0
 
     # ---- Bytes
 
@@ -200,6 +209,7 @@ class Program:
             MAGIC,
             FORMAT_VERSION,
             self.decision,
+            self.channels,
             position + 4,
             self.arena,
             len(self.tensors),
@@ -207,7 +217,7 @@ class Program:
             0,
             self.output_tensor,
             self.decision_tensor,
-            0,
+            self.stream_tensor,
         )
         tensors = [
             _TENSOR.pack(
@@ -238,9 +248,10 @@ class Program:
         """
         if len(data) < _HEADER.size or data[:4] != MAGIC:
             raise FormatError("not a Wingbeat program: it does not start with 'WGNB'")
-        (_, version, decision, size, arena, n_tensors, n_calls, _, output, decides, _) = (
+        (_, version, decision, channels, size, arena, n_tensors, n_calls, *indexes) = (
             _HEADER.unpack_from(data)
         )
+        _, output, decides, stream = indexes
         if version != FORMAT_VERSION:
             raise FormatError(
                 f"program format {version}, this Wingbeat reads {FORMAT_VERSION};"
@@ -267,11 +278,22 @@ class Program:
                 arena,
                 tuple(labels),
                 dict(meta or {}),
+                stream_tensor=stream,
+                channels=channels,
             )
             _check_operands(program)
+            _check_stream(program)
         except (struct.error, IndexError, KeyError, ValueError) as error:
             raise FormatError(f"the program is inconsistent: {error}") from error
         return program
+
+    @property
+    def takes_stream(self) -> bool:
+        """The program keeps something from run to run: its input is the next piece of a stream.
+
+        Then the module offers `push` and `reset`, and `wingbeat.stream.Stream` does here.
+        """
+        return self.stream_tensor != 0
 
     @property
     def hash(self) -> str:
@@ -337,6 +359,9 @@ class Program:
     def run(self, x: ArrayLike) -> NDArray[Any]:
         """Raw outputs, as the board gives them: the NumPy reference.
 
+        Rows of a program that takes a stream follow each other, from the stream's start. Where no
+        result is due, the one before is repeated (0 before the first): `run` leaves it in place.
+
         Parameters
         ----------
         x : array [rows, *input.shape] or [*input.shape]
@@ -353,7 +378,10 @@ class Program:
             Wrong dtype or shape.
         """
         rows, single = self._rows(x)
-        result = self._values(rows)[self.output_tensor]
+        if self.takes_stream:
+            result = self._run_stream(rows)
+        else:
+            result = self._values(rows)[self.output_tensor]
         result = result.reshape(len(rows), *self.output.shape)
         return np.asarray(result[0] if single else result)
 
@@ -363,19 +391,25 @@ class Program:
         Raises
         ------
         UsageError
-            Wrong dtype or shape, or the program makes no decision.
+            Wrong dtype or shape, the program makes no decision, or it takes a stream.
         """
         if self.decision is Decision.NONE:
             raise UsageError("this program has several outputs and no decision: use run()")
+        if self.takes_stream:
+            raise UsageError("this program takes a stream: use wingbeat.stream.Stream(program)")
         rows, single = self._rows(x)
-        values = self._values(rows)[self.decision_tensor].astype(np.int64)
-        if self.decision is Decision.ARGMAX:
-            decided = values.argmax(axis=1)
-        elif self.decision is Decision.POSITIVE:
-            decided = (values.max(axis=1) > 0).astype(np.int64)
-        else:
-            decided = values.max(axis=1)
+        decided = self.decide(self._values(rows)[self.decision_tensor])
         return np.asarray(decided[0] if single else decided)
+
+    def decide(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """What `predict` makes of rows of the decision tensor [rows, elements]."""
+        wide = values.astype(np.int64)
+        if self.decision is Decision.ARGMAX:
+            return np.asarray(wide.argmax(axis=1))
+        largest = wide.max(axis=1)
+        if self.decision is Decision.POSITIVE:
+            return np.asarray(largest > 0, np.int64)
+        return np.asarray(largest)
 
     def assemble(self, arch: str) -> Module:
         """The module for boards of this architecture.
@@ -406,6 +440,16 @@ class Program:
                 " convert it as the training data were"
             )
         return array.reshape(-1, self.input.n_elements), single
+
+    def _run_stream(self, rows: NDArray[Any]) -> NDArray[Any]:
+        from .stream import Stream
+
+        results = Stream(self).run(rows)
+        outputs = np.zeros((len(rows) + 1, self.output.n_elements), self.output.dtype)
+        last = np.zeros(len(rows), np.int64)
+        last[results.ends - 1] = np.arange(1, len(results.ends) + 1)
+        outputs[1 : len(results.ends) + 1] = results.outputs.reshape(len(results.ends), -1)
+        return outputs[np.maximum.accumulate(last)]
 
     def _values(self, rows: NDArray[Any]) -> dict[int, NDArray[Any]]:
         values: dict[int, NDArray[Any]] = {0: rows}
@@ -464,6 +508,9 @@ class ProgramBuilder:
     ) -> Program:
         """Plan the arena and make the program.
 
+        It takes a stream if an operator keeps something from run to run. A sample of the stream
+        is the last dimension of the input, or one element if the input has one dimension.
+
         Raises
         ------
         UsageError
@@ -474,9 +521,19 @@ class ProgramBuilder:
                 f"{name!r} cannot be imported as a module: use letters, digits and _, no keyword"
             )
         typecode, n_elements = self._tensors[output]
+        tensors = list(self._tensors)
+        stream_tensor = channels = 0
+        if any(persistent_operands(call.operator) for call in self._calls):
+            stream_tensor = len(tensors)
+            tensors.append((self.input.typecode, self._gathering_elements()))
+            channels = self.input.shape[-1] if len(self.input.shape) > 1 else 1
+            if channels > _MOST_CHANNELS:
+                raise UsageError(
+                    f"a sample of {channels} channels: a stream has at most {_MOST_CHANNELS}"
+                )
         program = Program(
             name,
-            tuple(Tensor(*tensor, None if i == 0 else 0) for i, tensor in enumerate(self._tensors)),
+            tuple(Tensor(*tensor, None if i == 0 else 0) for i, tensor in enumerate(tensors)),
             tuple(self._calls),
             self.input,
             Descriptor(typecode, shape or (n_elements,), float(np.float32(scale)), zero_point),
@@ -486,8 +543,14 @@ class ProgramBuilder:
             0,
             tuple(labels),
             dict(meta or {}),
+            stream_tensor=stream_tensor,
+            channels=channels,
         )
         return _place(program)
+
+    def _gathering_elements(self) -> int:
+        """Elements of one input, and of the 4 bytes that count."""
+        return self.input.n_elements + _COUNT_SIZE // self.input.dtype.itemsize
 
 
 def is_module_name(name: object) -> bool:
@@ -502,19 +565,30 @@ def _describe(tensor: tuple[str, int]) -> str:
 
 
 def _place(program: Program) -> Program:
-    """The program with its calls in the best order and its tensors in the arena."""
+    """The program with its calls in the best order and its tensors in the arena.
+
+    In a stream the order is as given: what stands behind an operator may not always run. What is
+    kept from run to run ends the arena, the stream's own tensor first.
+    """
+    persistent = [program.stream_tensor] if program.takes_stream else []
+    for call in program.calls:
+        persistent += [call.operands[slot] for slot in persistent_operands(call.operator)]
     found = plan(
         [_step(call) for call in program.calls],
         [tensor.size for tensor in program.tensors],
-        kept={program.output_tensor, program.decision_tensor},
-        outside={0},
+        kept={program.output_tensor, program.decision_tensor} - set(persistent),
+        outside={0, *persistent},
+        ordered=program.takes_stream,
     )
+    places, arena = dict(found.places), found.size
+    for index in persistent:
+        places[index] = arena
+        arena += aligned(program.tensors[index].size)
     tensors = (
-        replace(tensor, place=found.places.get(index))
-        for index, tensor in enumerate(program.tensors)
+        replace(tensor, place=places.get(index)) for index, tensor in enumerate(program.tensors)
     )
     calls = tuple(program.calls[number] for number in found.order)
-    return replace(program, tensors=tuple(tensors), calls=calls, arena=found.size)
+    return replace(program, tensors=tuple(tensors), calls=calls, arena=arena)
 
 
 def _step(call: Call) -> Step:
@@ -561,6 +635,18 @@ def _decode_call(data: bytes, position: int) -> Call:
     if offset + size > len(data) - 4:
         raise ValueError("an operator's parameters lie outside of the program")
     return Call(decode_operator(opcode, data[offset : offset + size]), tuple(operands[:n_operands]))
+
+
+def _check_stream(program: Program) -> None:
+    """Refuse programs that keep something but take no stream, and the other way round."""
+    keeps = any(persistent_operands(call.operator) for call in program.calls)
+    sound = program.takes_stream == bool(program.channels) == keeps
+    if sound and keeps:
+        size = program.tensors[program.stream_tensor].size
+        sound = size == program.tensors[0].size + _COUNT_SIZE
+        sound &= program.tensors[0].n_elements % program.channels == 0
+    if not sound:
+        raise FormatError("the program is inconsistent: its stream is not what it needs")
 
 
 def _check_operands(program: Program) -> None:

@@ -22,7 +22,7 @@ class Model:
     info: dict[str, Any]
 
     def __init__(self, arena: bytearray | memoryview = ..., /) -> None: ...
-    def predict(self, window: array[{item}] | bytes | bytearray | memoryview, /) -> int:
+    def predict(self, window: array[{item}] | bytes | bytearray | memoryview, /) -> {predicted}:
         """Return {returned}. `window`: {window}."""
 
     def run(
@@ -32,6 +32,23 @@ class Model:
         /,
     ) -> None:
         """Write the raw outputs into `out`: {out}."""
+{push}'''
+
+_PUSH = '''
+    def push(
+        self,
+        block: array[{item}] | bytes | bytearray | memoryview,
+        out: array[{out_item}] | bytearray | memoryview = ...,
+        /,
+    ) -> int | None:
+        """Return the last result that is due in the next samples, or None.
+
+        `block`: any number of {samples}, as array('{typecode}') or bytes. `out` takes the raw
+        outputs. At most {hop} samples have one result.
+        """
+
+    def reset(self) -> None:
+        """Forget the stream so far."""
 '''
 
 
@@ -47,11 +64,24 @@ def stub_of(program: Program) -> str:
         scale=float(program.output.scale),
         item=_item(program.input),
         out_item=_item(program.output),
+        predicted="int | None" if program.takes_stream else "int",
         returned="the number of the class in `labels`"
         if labels
         else "the value in steps of `scale`",
         window=_buffer(program.input),
         out=_buffer(program.output),
+        push=_push(program) if program.takes_stream else "",
+    )
+
+
+def _push(program: Program) -> str:
+    descriptor = program.input
+    return _PUSH.format(
+        item=_item(descriptor),
+        out_item=_item(program.output),
+        samples=f"samples of {program.channels} {descriptor.dtype.name}",
+        typecode=descriptor.typecode,
+        hop=descriptor.n_elements // program.channels,
     )
 
 

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,9 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "device"
 SOURCES = Path(__file__).resolve().parent / "src"
-OK = 0
+OK, NOT_DUE = 0, 1
+NO_DECISION = -(2**31)
+"""What the core's program answers instead of a decision where no result is due."""
 NOTHING_SHARED = 255
 GCC = ("gcc", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _WARNINGS = ["-std=c99", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
@@ -57,7 +59,7 @@ def compile_objects(compiler: Sequence[str], folder: Path) -> list[Path]:
     """Compile core and kernels, each kernel under a name of its own, and a table of them."""
     common = [*compiler, *_WARNINGS, "-I", str(DEVICE), "-I", str(SOURCES)]
     jobs: list[tuple[Path, str, list[str]]] = [
-        (DEVICE / "core" / f"{name}.c", name, []) for name in ("check", "run")
+        (DEVICE / "core" / f"{name}.c", name, []) for name in ("check", "run", "push")
     ]
     jobs.append((SOURCES / "drive.c", "drive", []))
     for entry in _kernels():
@@ -104,10 +106,11 @@ def _answer(program: Path, sent: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Result:
-    """What a kernel answered: its check's status, and the operands' bytes after a run."""
+    """What a kernel answered: its check's status, its run's, and the operands' bytes after it."""
 
     status: int
     operands: tuple[bytes, ...]
+    ran: int = OK
 
 
 class Kernels:
@@ -127,7 +130,7 @@ class Kernels:
 
     def check(self, kernel: str, params: bytes, operands: Operands, n_inputs: int = 1) -> None:
         """Add a call of the check alone."""
-        self._add(kernel, params, operands, n_inputs, run=False, shared=(0, NOTHING_SHARED))
+        self._add(kernel, params, operands, n_inputs, run=False)
 
     def run(
         self,
@@ -136,6 +139,7 @@ class Kernels:
         operands: Operands,
         *inputs: bytes,
         in_place: tuple[int, int] | None = None,
+        memory: Mapping[int, bytes] | None = None,
     ) -> None:
         """Add a call of the check, and of a run if the check accepts.
 
@@ -143,14 +147,20 @@ class Kernels:
         ----------
         in_place : tuple of an input's and an output's number, optional
             The two start at the same address.
+        memory : mapping of an operand's position to bytes, optional
+            What other operands hold before.
         """
         shared = (0, NOTHING_SHARED)
         if in_place is not None:
             shared = (in_place[0], len(inputs) + in_place[1])
-        self._add(kernel, params, operands, len(inputs), run=True, shared=shared)
-        for data, (_, size) in zip(inputs, operands, strict=False):
-            assert len(data) == size
-            self._sent += data
+        given = dict(memory or {})
+        n_given = max([len(inputs), *(position + 1 for position in given)])
+        numbers = (len(inputs), n_given)
+        self._add(kernel, params, operands, *numbers, run=True, shared=shared)
+        for position, (_, size) in enumerate(operands[:n_given]):
+            data = inputs[position] if position < len(inputs) else given.get(position, b"")
+            assert len(data) in (size, 0)
+            self._sent += data or b"\xa5" * size
 
     def _add(
         self,
@@ -158,12 +168,14 @@ class Kernels:
         params: bytes,
         operands: Operands,
         n_inputs: int,
+        n_given: int = 0,
         *,
         run: bool,
-        shared: tuple[int, int],
+        shared: tuple[int, int] = (0, NOTHING_SHARED),
     ) -> None:
-        numbers = (self._numbers[kernel], run, *shared, len(params), n_inputs, len(operands))
-        self._sent += struct.pack("<7I", *numbers) + params
+        sizes = len(params), n_inputs, len(operands)
+        numbers = (self._numbers[kernel], run, *shared, n_given, *sizes)
+        self._sent += struct.pack("<8I", *numbers) + params
         for typecode, size in operands:
             self._sent += struct.pack("<II", ord(typecode), size)
         self._asked.append(tuple(size for _, size in operands) if run else ())
@@ -175,11 +187,15 @@ class Kernels:
         for sizes in self._asked:
             (status,) = struct.unpack_from("<i", answer, at)
             at += 4
+            ran = OK
+            if sizes and status == OK:
+                (ran,) = struct.unpack_from("<i", answer, at)
+                at += 4
             operands = []
             for size in sizes if status == OK else ():
                 operands.append(answer[at : at + size])
                 at += size
-            results.append(Result(status, tuple(operands)))
+            results.append(Result(status, tuple(operands), ran))
         assert at == len(answer)
         self._sent.clear()
         self._asked.clear()
@@ -210,10 +226,17 @@ class Core:
         self._sent = bytearray()
         self._rows: list[int] = []
 
-    def load(self, program: bytes, rows: Sequence[bytes] = ()) -> None:
-        """Add a program and the rows of input to run it on, all of one length."""
+    def load(self, program: bytes, rows: Sequence[bytes] = (), *, push: bool = False) -> None:
+        """Add a program and the rows of input to run it on, all of one length.
+
+        Parameters
+        ----------
+        push : bool
+            Push the rows as blocks of a stream, where the program takes one.
+        """
         size = len(rows[0]) if rows else 0
-        self._sent += struct.pack("<3I", len(program), len(rows), size) + program + b"".join(rows)
+        self._sent += struct.pack("<4I", len(program), len(rows), size, push)
+        self._sent += program + b"".join(rows)
         self._rows.append(len(rows))
 
     def results(self) -> list[Load]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from device.harness import OK, Kernels, kernel_names
+from device.harness import NOT_DUE, OK, Kernels, kernel_names
 from vectors import Case, Operands, all_cases, bad_cases, conv, depthwise, mean, operands_of, pool
 from vectors.dense import small_layers
 from vectors.elementwise import small_elementwise_operators
@@ -36,9 +36,14 @@ def test_kernels_equal_the_reference(kernels: Kernels, seed: int) -> None:
     assert {case.operator.KERNEL for case in todo} == set(kernel_names())
     for case in todo:
         inputs = [array.tobytes() for array in case.inputs]
-        kernels.run(case.operator.KERNEL, case.params, operands_of(case.operator), *inputs)
+        operands = operands_of(case.operator)
+        memory = {each.position: each.before.tobytes() for each in case.memory}
+        kernels.run(case.operator.KERNEL, case.params, operands, *inputs, memory=memory)
     for case, result in zip(todo, kernels.results(), strict=True):
         assert result.status == OK, case.name
+        assert result.ran == (OK if case.due else NOT_DUE), case.name
+        for each in case.memory:
+            assert result.operands[each.position] == each.after.tobytes(), case.name
         expected = [array.tobytes() for array in (*case.inputs, *case.outputs)]
         assert list(result.operands[: len(expected)]) == expected, (
             f"{case.operator.KERNEL}: {case.name}"

@@ -44,6 +44,9 @@ static void run_row(drive_model_t *model, const uint8_t *row, uint32_t row_size)
     uint8_t *output = malloc(model->output_size);
     memcpy(input, row, row_size < model->input_size ? row_size : model->input_size);
     (void)drive_run(model, input, output);
+    if (wb_header(model->program)->stream_tensor != 0) {
+        (void)drive_push(model, row, row_size, output);
+    }
     free(input);
     free(output);
 }

@@ -13,9 +13,19 @@ from numpy.typing import NDArray
 
 from wingbeat.program import MAX_OPERANDS
 from wingbeat.reference import DTYPES, Operator
+from wingbeat.reference.signal_operator import StatefulOperator
 
 #: Typecode and bytes of each operand.
 Operands: TypeAlias = tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """An operand that is kept from run to run: its position, and what it holds."""
+
+    position: int
+    before: NDArray[Any]
+    after: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +42,10 @@ class Case:
         What the reference gives.
     params : bytes
         Parameters as they stand in a program.
+    memory : tuple of Memory
+        What is kept from run to run, before and after this one.
+    due : bool
+        Operators behind this one would run.
     """
 
     name: str
@@ -39,6 +53,8 @@ class Case:
     inputs: tuple[NDArray[Any], ...]
     outputs: tuple[NDArray[Any], ...]
     params: bytes
+    memory: tuple[Memory, ...] = ()
+    due: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,26 @@ def make_case(name: str, operator: Operator, *inputs: NDArray[Any]) -> Case:
     """Return the case of inputs of shape [elements]."""
     outputs = operator.apply(*(x[np.newaxis] for x in inputs))
     return Case(name, operator, inputs, tuple(out[0] for out in outputs), operator.encode())
+
+
+def make_stream_cases(
+    name: str, operator: StatefulOperator, rows: Sequence[NDArray[Any]]
+) -> Iterator[Case]:
+    """Yield a case for each of rows that follow each other, from the stream's start."""
+    kinds = (*operator.inputs, *operator.outputs, *operator.scratch)
+    memory = [np.zeros(n, DTYPES[code]) for code, n in (kinds[at] for at in operator.persistent)]
+    for i, row in enumerate(rows):
+        before = [array.copy() for array in memory]
+        outputs, due = operator.advance(memory, row[np.newaxis])
+        kept = tuple(
+            Memory(position, old, new.copy())
+            for position, old, new in zip(operator.persistent, before, memory, strict=True)
+        )
+        # An output that is not due is only known if it is kept.
+        given = {each.position: each.after for each in kept}
+        firsts = [out[0] if due[0] else given[1 + at] for at, out in enumerate(outputs)]
+        params = operator.encode()
+        yield Case(f"{name}, row {i}", operator, (row,), tuple(firsts), params, kept, bool(due[0]))
 
 
 def make_cases(name: str, operator: Operator, rows: Sequence[NDArray[Any]]) -> Iterator[Case]:

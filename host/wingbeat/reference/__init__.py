@@ -25,6 +25,7 @@ from .mean import Mean
 from .pool import Pool
 from .probability import Probability
 from .shift import Shift
+from .signal_operator import StatefulOperator
 from .signals import SIGNALS
 from .window_stats import WindowStats
 
@@ -46,6 +47,7 @@ __all__ = [
     "Shift",
     "WindowStats",
     "decode_operator",
+    "persistent_operands",
 ]
 
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -141,3 +143,8 @@ def decode_operator(opcode: int, params: bytes) -> Operator:
             f"operator {opcode} is unknown: the file comes from a newer Wingbeat; upgrade"
         )
     return OPERATORS[opcode](params)
+
+
+def persistent_operands(operator: Operator) -> tuple[int, ...]:
+    """Positions among the operands of what an operator keeps from run to run, 0 at first."""
+    return operator.persistent if isinstance(operator, StatefulOperator) else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from wingbeat.errors import FormatError, UsageError
 
 DTYPES: dict[str, np.dtype[Any]] = {
     code: np.dtype(name)
-    for code, name in {"b": "i1", "B": "u1", "h": "i2", "H": "u2", "i": "i4"}.items()
+    for code, name in {"b": "i1", "B": "u1", "h": "i2", "H": "u2", "i": "i4", "f": "f4"}.items()
 }
 """Dtype of each typecode that these operators use."""
 
@@ -116,6 +117,37 @@ class SignalOperator(ABC):
                     f" got {x.dtype} {list(x.shape)}"
                 )
         return self._apply(*inputs)
+
+
+class StatefulOperator(SignalOperator):
+    """Base of the operators that may keep something from run to run.
+
+    What they keep is 0 at first and after a reset. A kernel trusts nothing that it finds there.
+    """
+
+    @property
+    @abstractmethod
+    def persistent(self) -> tuple[int, ...]:
+        """Positions among the operands of what is kept; none if the operator keeps nothing."""
+
+    @abstractmethod
+    def advance(
+        self, memory: Sequence[NDArray[Any]], *inputs: NDArray[Any]
+    ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]:
+        """Outputs of rows that follow each other in time.
+
+        Parameters
+        ----------
+        memory : sequence of arrays [elements]
+            What `persistent` names, in that order; it is changed.
+        *inputs : arrays [rows, elements]
+
+        Returns
+        -------
+        outputs : tuple of arrays [rows that are due, elements]
+        due : array of bool [rows]
+            Where False, nothing behind this operator runs.
+        """
 
 
 def padded(data: bytes) -> bytes:

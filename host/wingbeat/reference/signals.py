@@ -6,6 +6,7 @@ from .band_energies import BandEnergies
 from .log2 import Log2
 from .matrix import Matrix
 from .power_spectrum import PowerSpectrum
+from .window import Window
 
-SIGNALS = (PowerSpectrum, BandEnergies, Log2, Matrix)
+SIGNALS = (PowerSpectrum, BandEnergies, Log2, Matrix, Window)
 """Classes of the opcodes 96 to 191."""

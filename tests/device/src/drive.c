@@ -38,6 +38,9 @@ static int32_t load_kernels(drive_model_t *model) {
 
 static int32_t load(drive_model_t *model, uint32_t size) {
     int32_t reason = wb_check_program(model->program, size);
+    if (reason == 0 && wb_header(model->program)->stream_tensor != 0) {
+        reason = wb_check_stream(model->program);
+    }
     if (reason == 0) {
         reason = load_kernels(model);
     }
@@ -53,6 +56,10 @@ static int32_t load(drive_model_t *model, uint32_t size) {
     model->arena = malloc(header->arena);
     // What nobody writes must not be read as a pointer or a count.
     memset(model->arena, 0xa5, header->arena);
+    if (header->stream_tensor != 0) {
+        uint32_t kept = wb_tensors(model->program)[header->stream_tensor].place;
+        memset(model->arena + kept, 0, header->arena - kept);
+    }
     return 0;
 }
 
@@ -66,6 +73,17 @@ int32_t drive_load(drive_model_t *model, const uint8_t *program, uint32_t size) 
     return reason;
 }
 
+int32_t drive_push(drive_model_t *model, const uint8_t *block, uint32_t size, uint8_t *output) {
+    const wb_header_t *header = wb_header(model->program);
+    uint32_t item = 1u << wb_item_shift(wb_tensors(model->program)[header->input_tensor].typecode);
+    uint8_t *copy = malloc(item + size);
+    memcpy(copy + item, block, size);
+    wb_result_t result = {output, 0, 0};
+    wb_push(model->program, model->kernels, model->arena, copy + item, size & ~(item - 1), &result);
+    free(copy);
+    return result.due ? result.decision : DRIVE_NOT_DUE;
+}
+
 int32_t drive_run(drive_model_t *model, const uint8_t *input, uint8_t *output) {
     const wb_header_t *header = wb_header(model->program);
     const wb_tensor_t *tensors = wb_tensors(model->program);
@@ -73,9 +91,13 @@ int32_t drive_run(drive_model_t *model, const uint8_t *input, uint8_t *output) {
     uint32_t item = 1u << wb_item_shift(tensors[header->input_tensor].typecode);
     uint8_t *copy = malloc(item + model->input_size);
     memcpy(copy + item, input, model->input_size);
-    (void)wb_call_operators(
+    int32_t status = wb_call_operators(
         model->program, model->kernels, WB_RUN, model->arena, copy + item);
     free(copy);
+    if (status != WB_OK) {
+        memset(output, 0, model->output_size);
+        return DRIVE_NOT_DUE;
+    }
     memcpy(output, model->arena + tensors[header->output_tensor].place, model->output_size);
     return wb_decide(model->program, model->arena);
 }

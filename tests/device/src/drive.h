@@ -32,8 +32,15 @@ typedef struct {
 // 0, or the reason why the program was refused, or DRIVE_TOO_LARGE.
 int32_t drive_load(drive_model_t *model, const uint8_t *program, uint32_t size);
 
+// Instead of a decision, where no result is due.
+#define DRIVE_NOT_DUE INT32_MIN
+
 // Runs the program on input_size bytes; output takes output_size. Returns the decision.
 int32_t drive_run(drive_model_t *model, const uint8_t *input, uint8_t *output);
+
+// Pushes any number of bytes into a program that takes a stream; output as before. Returns the last
+// decision.
+int32_t drive_push(drive_model_t *model, const uint8_t *block, uint32_t size, uint8_t *output);
 
 void drive_free(drive_model_t *model);
 

@@ -1,5 +1,5 @@
 // Calls kernels: reads calls from stdin until it ends, and writes a status and, where the check
-// accepted and a run was asked for, all operands' bytes.
+// accepted and a run was asked for, the run's status and all operands' bytes.
 #include "drive.h"
 
 #include <stdio.h>
@@ -55,12 +55,13 @@ static void allocate(wb_call_t *call, uint32_t i, const shared_t *shared, uint8_
     memset(operand->data, 0xa5, size);
 }
 
+// n_given: operands whose contents come from stdin, the inputs at least.
 static void run(
     wb_call_t *call, wb_kernel_t kernel, const shared_t *shared, uint8_t *buffers[],
-    int32_t status) {
+    uint32_t n_given, int32_t status) {
     for (uint32_t i = 0; i < call->n_operands; i++) {
         allocate(call, i, shared, buffers);
-        if (i < call->n_inputs) {
+        if (i < n_given) {
             take(call->operand[i].data, call->operand[i].size);
         }
     }
@@ -68,7 +69,8 @@ static void run(
         return;
     }
     call->phase = WB_RUN;
-    (void)kernel(call);
+    int32_t ran = kernel(call);
+    fwrite(&ran, sizeof(ran), 1, stdout);
     for (uint32_t i = 0; i < call->n_operands; i++) {
         fwrite(call->operand[i].data, 1, call->operand[i].size, stdout);
     }
@@ -84,6 +86,7 @@ int main(void) {
         shared_t shared;
         shared.input = take_number();
         shared.output = take_number();
+        uint32_t n_given = take_number();
         call.phase = WB_CHECK;
         call.params_size = take_number();
         call.n_inputs = take_number();
@@ -95,7 +98,7 @@ int main(void) {
         int32_t status = kernel(&call);
         fwrite(&status, sizeof(status), 1, stdout);
         if (with_run) {
-            run(&call, kernel, &shared, buffers, status);
+            run(&call, kernel, &shared, buffers, n_given, status);
         }
         for (uint32_t i = 0; i < WB_MAX_OPERANDS; i++) {
             free(buffers[i]);
