@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device.harness import NOT_DUE, OK, Kernels, kernel_names
-from vectors import Case, Operands, all_cases, bad_cases, conv, depthwise, mean, operands_of, pool
+from vectors import Case, all_cases, bad_cases, conv, depthwise, mean, operands_of, pool
 from vectors.dense import small_layers
 from vectors.elementwise import small_elementwise_operators
 from vectors.forest import small_operator, sound_operators
@@ -132,16 +132,16 @@ def _mutations(rng: np.random.Generator, params: bytes) -> Iterator[bytes]:
         yield bytes(changed)
 
 
-def _operands_after(operator: Operator, params: bytes) -> tuple[Operands, str]:
-    """Return the operands that the parameters ask for now, or why the reference refuses them."""
+def _operator_after(operator: Operator, params: bytes) -> tuple[Operator, str]:
+    """Return the operator that the parameters make, or why the reference refuses them."""
     try:
-        return operands_of(decode_operator(operator.OPCODE, params)), ""
+        return decode_operator(operator.OPCODE, params), ""
     except FormatError as error:
-        return operands_of(operator), str(error)
+        return operator, str(error)
 
 
-def _inputs(rng: np.random.Generator, operator: Operator, operands: Operands) -> list[bytes]:
-    return [rng.bytes(size) for _, size in operands[: len(operator.inputs)]]
+def _inputs(rng: np.random.Generator, operator: Operator) -> list[bytes]:
+    return [rng.bytes(size) for _, size in operands_of(operator)[: len(operator.inputs)]]
 
 
 def test_mutated_parameters_are_refused_or_safe(kernels: Kernels) -> None:
@@ -149,12 +149,11 @@ def test_mutated_parameters_are_refused_or_safe(kernels: Kernels) -> None:
     rng = np.random.default_rng(5)
     for operator in _small_operators():
         for params in _mutations(rng, operator.encode()):
-            operands, _ = _operands_after(operator, params)
-            if sum(size for _, size in operands) < _LARGE:
-                kernels.run(operator.KERNEL, params, operands, *_inputs(rng, operator, operands))
+            after, _ = _operator_after(operator, params)
+            if sum(size for _, size in operands_of(after)) < _LARGE:
+                kernels.run(operator.KERNEL, params, operands_of(after), *_inputs(rng, after))
             # The operands of before: what a check must not take on trust.
-            others = operands_of(operator)
-            kernels.run(operator.KERNEL, params, others, *_inputs(rng, operator, others))
+            kernels.run(operator.KERNEL, params, operands_of(operator), *_inputs(rng, operator))
     accepted = [result.status == OK for result in kernels.results()]
     assert 1000 < sum(accepted) < len(accepted) - 1000
 
@@ -169,9 +168,9 @@ def test_checks_agree_with_the_references(kernels: Kernels) -> None:
     expected = []
     for operator in _small_operators():
         for params in _mutations(rng, operator.encode()):
-            operands, error = _operands_after(operator, params)
+            after, error = _operator_after(operator, params)
             if "bad jump" not in error and "exceed" not in error:
-                kernels.check(operator.KERNEL, params, operands, len(operator.inputs))
+                kernels.check(operator.KERNEL, params, operands_of(after), len(after.inputs))
                 expected.append((operator, params, error))
     for (operator, params, error), result in zip(expected, kernels.results(), strict=True):
         assert (result.status == OK) == (not error), (operator, params.hex(), error)

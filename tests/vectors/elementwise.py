@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vectors import arithmetic, dequantize, lookup, quantize, rescale, softmax8
+from vectors import (
+    argmax,
+    arithmetic,
+    concat,
+    dequantize,
+    gather,
+    lookup,
+    pad,
+    quantize,
+    rescale,
+    softmax8,
+)
 from wingbeat.reference import Operator
 
-MODULES = (arithmetic, lookup, softmax8, quantize, dequantize, rescale)
+MODULES = (
+    arithmetic,
+    lookup,
+    softmax8,
+    quantize,
+    dequantize,
+    argmax,
+    pad,
+    concat,
+    gather,
+    rescale,
+)
 
 
 def small_elementwise_operators() -> Iterator[Operator]:
