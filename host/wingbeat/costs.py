@@ -259,22 +259,29 @@ def _of_dense(operator: Dense) -> list[float]:
 
 
 def _of_depthwise(operator: Depthwise) -> list[float]:
-    """Call; channels, their lines and positions; outputs by threes, their taps and sums."""
+    """Call; filled and packed positions; channels, weights, lines; three outputs by their form,
+    and of kernels other than 3 x 3 their groups, runs and taps.
+    """
     lines, places = (
         (operator.columns, operator.rows) if operator.turned else (operator.rows, operator.columns)
     )
     part = -(-lines.out // 3)
-    packed_lines = lines.reach(part)
-    positions = packed_lines * places.reach(places.out)
+    packed_lines, width = lines.reach(part), places.reach(places.out)
+    packed = packed_lines * max(min(width - places.before, places.size), 0)
     inputs, outputs = operator.channels // operator.multiplier, operator.channels
-    threes = outputs * part * places.out
     groups = -(-lines.kernel // operator.group)
+    single = width == 1 and groups == 1
+    fast = (lines.kernel, places.kernel, places.dilation, groups) == (3, 3, 1, 1)
+    taps = lines.kernel * places.kernel
+    threes = outputs * part * places.out
+    slow = threes * (not fast)
     wide = isinstance(operator.scale, Scale)
+    signed = not wide and operator.scale.low < operator.scale.zero_point
     return [
-        *(1.0, positions, inputs, inputs * packed_lines, inputs * positions),
-        *(outputs, outputs * lines.kernel * places.kernel, outputs * part, threes * (not wide)),
-        *(threes * wide, threes * groups, threes * lines.kernel),
-        threes * lines.kernel * places.kernel,
+        *(1.0, packed_lines * width, inputs, inputs * packed_lines, inputs * packed),
+        *(outputs, outputs * taps, outputs * (1 if single else part)),
+        *(threes * fast, threes * signed, threes * wide),
+        *(slow, slow * (groups > 1) * groups, slow * (1 if single else lines.kernel), slow * taps),
     ]
 
 
