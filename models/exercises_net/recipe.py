@@ -19,6 +19,7 @@ from examples.exercises.demo import HOP, SCALE, SEED, TEST_FRACTION, WINDOW, loa
 
 from models.training import Data, Recipe, main  # noqa: E402
 from wingbeat import Program  # noqa: E402
+from wingbeat.evaluate import ClassReport  # noqa: E402
 from wingbeat.train import ForestOptions, cut_int16, train_recordings  # noqa: E402
 from wingbeat.windows import split_by_group  # noqa: E402
 
@@ -57,6 +58,7 @@ def forest() -> tuple[Program, float]:
         test_fraction=TEST_FRACTION,
         seed=SEED,
     )
+    assert isinstance(trained.report, ClassReport)
     return trained.program, trained.report.accuracy
 
 
