@@ -1,10 +1,12 @@
 """Runs the examples of a page and writes down what they print, so that pages show real output.
 
-    python docs/record.py README.md docs/commands.md
+    python docs/record.py README.md docs/commands.md docs/board.md
 
 In a temporary folder, block by block: `python` is run, by MicroPython if its first line says
 `# MicroPython`; a block without a language after it takes what it printed; in `console`, what
-follows a line of `$ wingbeat ...` takes what that printed. Everything else stays as it is.
+follows a line of `$ wingbeat ...` takes what that printed. Everything else stays as it is. A page
+with `<!-- Recorded after README.md, with an emulated Pico. -->` has the files of that page's Python
+examples, and a board at the default port.
 """
 
 from __future__ import annotations
@@ -19,21 +21,35 @@ import tempfile
 from pathlib import Path
 
 from wingbeat.files import write_atomic
+from wingbeat.targets.rp2040 import Pico, new_flash
 from wingbeat.targets.unix import find_micropython
 
+ROOT = Path(__file__).parents[1]
 WIDTH = 100
+WITH_BOARD = re.compile(r"<!-- Recorded after (?P<before>\S+), with an emulated Pico\. -->")
 BLOCK = re.compile(r"(?P<fence>^```(?P<language>\w*)\n)(?P<body>.*?)^```$", re.DOTALL | re.M)
 
 
 def record(page: str) -> str:
     """Return the text of a page with what its examples print now."""
+    board = WITH_BOARD.search(page)
     with tempfile.TemporaryDirectory() as folder:
-        return _Recorder(Path(folder)).page(page)
+        recorder = _Recorder(Path(folder))
+        if board is None:
+            return recorder.page(page)
+        recorder.page((ROOT / board["before"]).read_text())
+        flash = Path(folder) / "flash.bin"
+        new_flash(flash)
+        with Pico(flash) as pico:
+            pico.wait_for_console()
+            recorder.port = pico.url
+            return recorder.page(page)
 
 
 class _Recorder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.port: str | None = None
         self.printed: str | None = None
 
     def page(self, text: str) -> str:
@@ -66,14 +82,16 @@ class _Recorder:
         return recorded
 
     def _run(self, command: list[str | Path]) -> str:
-        host = str(Path(__file__).parents[1] / "host")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "host"), "COLUMNS": str(WIDTH)}
+        if self.port is not None:
+            environment["WINGBEAT_PORT"] = self.port
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONPATH": host, "COLUMNS": str(WIDTH)},
+            env=environment,
             check=False,
         )
         return "".join(line.rstrip() + "\n" for line in done.stdout.splitlines())
