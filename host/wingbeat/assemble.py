@@ -15,6 +15,7 @@ from .errors import FormatError
 from .files import write_atomic
 from .mpy import Constant, Mpy
 from .program import FORMAT_VERSION, Descriptor, Program
+from .stream import pace_of
 
 _LINK = struct.Struct("<HHIII")
 _TEXTS, _PROGRAM = 0, 1
@@ -113,14 +114,14 @@ def disassemble(data: bytes) -> Module:
     """
     module = Mpy.decode(data)
     try:
-        _, blob, labels, _, _ = module.constants
+        _, blob, labels, info, _ = module.constants
         name = Path(bytes(module.qstrs[0]).decode()).stem
         if not isinstance(blob, bytes) or not isinstance(labels, tuple):
             raise TypeError
     except (ValueError, TypeError, IndexError) as error:
         raise FormatError("a native module, but not one that Wingbeat assembled") from error
     size = struct.unpack_from("<I", blob, 8)[0] if len(blob) >= 12 else 0
-    program = Program.decode(blob[:size], name, [str(label) for label in labels])
+    program = Program.decode(blob[:size], name, [str(label) for label in labels], _meta_of(info))
     names = {call.operator.OPCODE: call.operator.KERNEL for call in program.calls}
     sizes = {}
     for link in _decode_links(blob[size:]):
@@ -198,7 +199,22 @@ def _info(program: Program) -> tuple[Constant, ...]:
         *("arena", program.arena),
         *("input", described(program.input)),
         *("output", described(program.output)),
+        *(_stream_info(program) if program.takes_stream else ()),
     )
+
+
+def _stream_info(program: Program) -> tuple[Constant, ...]:
+    pace = pace_of(program)
+    hop = float(pace.hop) if pace.hop.denominator > 1 else int(pace.hop)
+    rate = ("rate", program.rate) if program.rate is not None else ()
+    return ("window", pace.window, "hop", hop, *rate)
+
+
+def _meta_of(info: Constant) -> dict[str, float]:
+    """What the board's `info` has of a program's meta."""
+    items = info if isinstance(info, tuple) else ()
+    rate = dict(zip(items[::2], items[1::2], strict=False)).get("rate")
+    return {"rate": rate} if isinstance(rate, float) else {}
 
 
 def _align_program(module: Mpy) -> Mpy:

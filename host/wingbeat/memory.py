@@ -34,7 +34,7 @@ class Block:
         Bytes; the size is rounded up to a multiple of 4.
     first, last : int
         Number of the operator that writes it, and of the last one that needs it: the number of
-        operators if it is kept to the end.
+        operators if it is kept to the end. What is kept from run to run is there from the first on.
     """
 
     tensor: int
@@ -51,12 +51,14 @@ class Block:
 
 def blocks(program: Program) -> list[Block]:
     """Every tensor in the arena, by its number."""
-    found = []
+    found, persistent = [], program.persistent_tensors
     for index, tensor in enumerate(program.tensors):
         uses = [number for number, call in enumerate(program.calls) if index in call.operands]
+        if index in persistent:
+            uses = [0, *uses]
         if tensor.place is None or not uses:
             continue
-        kept = index in (program.output_tensor, program.decision_tensor)
+        kept = index in (program.output_tensor, program.decision_tensor, *persistent)
         last = len(program.calls) if kept else uses[-1]
         found.append(Block(index, tensor.place, aligned(tensor.size), uses[0], last))
     return found

@@ -296,6 +296,20 @@ class Program:
         return self.stream_tensor != 0
 
     @property
+    def persistent_tensors(self) -> tuple[int, ...]:
+        """Those that are kept from run to run, in the order in which they end the arena."""
+        kept = [self.stream_tensor] if self.takes_stream else []
+        for call in self.calls:
+            kept += [call.operands[slot] for slot in persistent_operands(call.operator)]
+        return tuple(kept)
+
+    @property
+    def rate(self) -> float | None:
+        """Samples per second of the stream, where `meta` has it as ``rate``."""
+        rate = self.meta.get("rate")
+        return float(rate) if isinstance(rate, (int, float)) and rate > 0 else None
+
+    @property
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the program's bytes."""
         return hashlib.sha256(self.encode()).hexdigest()[:16]
@@ -570,9 +584,7 @@ def _place(program: Program) -> Program:
     In a stream the order is as given: what stands behind an operator may not always run. What is
     kept from run to run ends the arena, the stream's own tensor first.
     """
-    persistent = [program.stream_tensor] if program.takes_stream else []
-    for call in program.calls:
-        persistent += [call.operands[slot] for slot in persistent_operands(call.operator)]
+    persistent = program.persistent_tensors
     found = plan(
         [_step(call) for call in program.calls],
         [tensor.size for tensor in program.tensors],

@@ -1,12 +1,13 @@
 """Streams: blocks of any length through a program, with the board's results.
 
 `Stream.push` does what `Model.push` does on the board; `Stream.run` takes many inputs at once and
-tells when each result was due.
+tells when each result was due. `pace_of` says how often that is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .errors import UsageError
 from .program import Decision, Program
 from .reference import DTYPES, persistent_operands
 from .reference.signal_operator import StatefulOperator
+from .reference.window import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,53 @@ class Results:
     decisions: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How often results of a stream are due, as its windows have it.
+
+    An operator that holds back results by what it sees is not counted.
+
+    Attributes
+    ----------
+    samples : int
+        Of one input of the program: what a run takes.
+    window : int
+        Samples until the first result.
+    hop : Fraction
+        Samples from one result to the next; a mean where windows do not divide each other.
+    shares : tuple of Fraction
+        Of each operator: how often it runs for each run of the program, 0 to 1.
+    """
+
+    samples: int
+    window: int
+    hop: Fraction
+    shares: tuple[Fraction, ...]
+
+
+def pace_of(program: Program) -> Pace:
+    """How often results of a program that takes a stream are due.
+
+    Raises
+    ------
+    UsageError
+        The program takes no stream.
+    """
+    _check_takes_stream(program)
+    share, shares, windows = Fraction(1), [], []
+    for call in program.calls:
+        shares.append(share)
+        if isinstance(call.operator, Window):
+            windows.append(call.operator)
+            share *= Fraction(call.operator.n_new, call.operator.hop)
+    runs = 1
+    for window in reversed(windows):
+        # As many runs as it takes for this window to be due so often.
+        runs = -(-(window.n_window + (runs - 1) * window.hop) // window.n_new)
+    samples = program.input.n_elements // program.channels
+    return Pace(samples, runs * samples, samples / share, tuple(shares))
+
+
 class Stream:
     """A program and what it keeps from run to run.
 
@@ -51,8 +100,7 @@ class Stream:
     """
 
     def __init__(self, program: Program) -> None:
-        if not program.takes_stream:
-            raise UsageError("this program takes whole windows, not a stream: use run()")
+        _check_takes_stream(program)
         self.program = program
         self._waiting: NDArray[Any]
         self._memory: dict[int, NDArray[Any]]
@@ -148,3 +196,8 @@ class Stream:
         if program.decision is Decision.NONE:
             return Results(alive + 1, outputs, np.ones(count, np.int64))
         return Results(alive + 1, outputs, program.decide(values[program.decision_tensor]))
+
+
+def _check_takes_stream(program: Program) -> None:
+    if not program.takes_stream:
+        raise UsageError("this program takes whole windows, not a stream: use run()")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import textwrap
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streams import blocks_of, cuts_of, samples_of, stream_programs
+from wingbeat import runner
 from wingbeat.program import Program
 from wingbeat.stream import Stream
 from wingbeat.targets import TARGETS, open_target
@@ -77,6 +80,40 @@ def test_pushed_blocks_give_the_results_of_numpy(target: str, name: str) -> None
         expected = [None if each is None else True for each in expected]
     assert answers == [expected] * 4
     assert outputs == last
+
+
+@each_target
+@each_program
+def test_long_streams_are_pushed_in_parts(
+    target: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine is started anew for each part of a recording, and goes on where it was."""
+    program = stream_programs()[name]
+    x = samples_of(program, 200)
+    block = 3 if target == "unix" else 12
+    size = program.channels * program.input.dtype.itemsize * block
+    with open_target(target) as machine:
+        module = program.assemble(machine.arch)
+        monkeypatch.setattr(runner, "_BYTES_PER_BATCH", 5 * size)
+        pushed = runner.push_module(machine, module, x, block=block)
+    results = _last_of_each_block(program, x, block)
+    assert pushed.blocks.tolist() == list(results)
+    assert pushed.decisions.tolist() == [decision for decision, _ in results.values()]
+    np.testing.assert_array_equal(pushed.outputs, [output for _, output in results.values()])
+    if pushed.ticks is not None:
+        assert len(pushed.ticks) == -(-len(x) // block)
+        assert pushed.ticks.min() > 0
+
+
+def _last_of_each_block(
+    program: Program, x: NDArray[Any], block: int
+) -> dict[int, tuple[int, NDArray[Any]]]:
+    stream, found = Stream(program), {}
+    for number, start in enumerate(range(0, len(x), block)):
+        part = stream.results(x[start : start + block])
+        if len(part.decisions):
+            found[number] = (int(part.decisions[-1]), part.outputs[-1])
+    return found
 
 
 _CHECKS = """

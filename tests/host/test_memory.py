@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from programs import programs, small_model
+from streams import stream_programs
 from wingbeat.memory import Use, blocks, drawn, live_bytes, uses
 from wingbeat.plots import arena_over_operators
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
@@ -42,9 +43,22 @@ def test_blocks_and_live_bytes() -> None:
     assert program.arena == 48
 
 
-@pytest.mark.parametrize("program", [*programs().values(), small_model()], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "program",
+    [*programs().values(), small_model(), *stream_programs().values()],
+    ids=lambda p: p.name,
+)
 def test_the_most_that_is_alive_is_the_arena(program: Program) -> None:
     assert max(live_bytes(program)) == program.arena
+
+
+def test_what_a_stream_keeps_is_always_alive() -> None:
+    program = stream_programs()["audio"]
+    persistent = program.persistent_tensors
+    kept = [block for block in blocks(program) if block.tensor in persistent]
+    assert len(kept) == len(persistent) == 5
+    assert {(block.first, block.last) for block in kept} == {(0, len(program.calls))}
+    assert min(live_bytes(program)) >= sum(block.size for block in kept)
 
 
 def test_uses() -> None:

@@ -15,9 +15,9 @@ from programs import small_model
 from streams import blocks_of, cuts_of, samples_of, stream_programs
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
-from wingbeat.reference import Cast
+from wingbeat.reference import Cast, WindowStats
 from wingbeat.reference.window import Window
-from wingbeat.stream import Stream
+from wingbeat.stream import Stream, pace_of
 from wingbeat.stubs import stub_of
 
 each_program = pytest.mark.parametrize("name", list(stream_programs()))
@@ -132,6 +132,32 @@ def test_what_is_kept_ends_the_arena_and_shares_nothing(name: str) -> None:
     assert spans[0][0] == start
     assert spans[-1][1] == program.arena
     assert all(end == following for (_, end), (following, _) in pairwise(spans))
+
+
+@each_program
+def test_the_pace_is_what_comes(name: str) -> None:
+    program = stream_programs()[name]
+    pace = pace_of(program)
+    assert pace.samples * program.channels == program.input.n_elements
+    ends = Stream(program).results(samples_of(program, 900)).ends * pace.samples
+    assert ends[0] == pace.window
+    assert set(np.diff(ends)) == {pace.hop}
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 5, 2, 1, 2), (7, 3, 4, 3, 2, 7), (5, 1, 3, 4, 3, 3)])
+def test_the_pace_of_windows_that_do_not_divide_each_other(sizes: tuple[int, ...]) -> None:
+    window, new, hop, outer, outer_new, outer_hop = sizes
+    builder = ProgramBuilder(Descriptor("h", (new,)))
+    inner = builder.add(Window(window, new, hop, 1), 0)
+    stats = builder.add(WindowStats(window, 1, ("mean", "min", "max")[:outer_new]), inner)
+    last = builder.add(Window(outer, outer_new, outer_hop, 1), stats)
+    program = builder.finish("two", last, Decision.NONE)
+    pace = pace_of(program)
+    ends = Stream(program).results(np.arange(6000, dtype=np.int16)).ends * new
+    assert ends[0] == pace.window
+    assert float(pace.hop) == pytest.approx((ends[-1] - ends[0]) / (len(ends) - 1), rel=0.01)
+    assert pace.shares[0] == 1
+    assert float(pace.shares[-1]) == pytest.approx(new / hop)
 
 
 def test_what_users_get_wrong_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,37 @@ def as_input(x: NDArray[Any], wanted: Descriptor, source: str) -> NDArray[Any]:
             f" {limits.min} to {limits.max}. Clip or scale them as the training data were"
         )
     return x.astype(wanted.dtype)
+
+
+def as_samples(x: NDArray[Any], program: Program, source: str) -> NDArray[Any]:
+    """A stream for a program that takes one: the same values in its dtype.
+
+    Parameters
+    ----------
+    x : array [samples, channels], [samples] for one channel, or [rows, *input.shape]
+    program : Program
+        That takes a stream.
+    source : str
+        What `x` is called in messages.
+
+    Returns
+    -------
+    array [samples, channels]
+
+    Raises
+    ------
+    DataError
+        The shape differs, or a value would change.
+    """
+    channels = program.channels
+    if x.shape[1:] == program.input.shape or (x.ndim == 1 and channels == 1):
+        x = x.reshape(-1, channels)
+    if x.ndim != 2 or x.shape[1] != channels:
+        raise DataError(
+            f"{source} has the shape {list(x.shape)}: the model takes a stream of samples,"
+            f" [samples, {channels}]"
+        )
+    return as_input(x, replace(program.input, shape=(channels,)), source)
 
 
 def _as_float32(x: NDArray[Any], source: str) -> NDArray[Any]:

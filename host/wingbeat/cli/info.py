@@ -21,6 +21,7 @@ from wingbeat.cli.output import described, emit, in_words
 from wingbeat.memory import blocks, drawn, live_bytes
 from wingbeat.program import FORMAT_VERSION, Call, Program
 from wingbeat.reference import Cast, ForestWalk, Leaves, Probability, Shift, WindowStats
+from wingbeat.stream import pace_of
 
 _SHOWN = 8
 _DRAWN = 48  # characters of a line that shows the arena
@@ -71,6 +72,7 @@ def _document(file: Path, program: Program, module: Module | None) -> dict[str, 
         "output": described(program.output),
         "decision": program.decision.name.lower(),
         "labels": program.labels,
+        "stream": _stream(program) if program.takes_stream else None,
         "arena": program.arena,
         "live": live_bytes(program),
         "tensors": [asdict(block) for block in blocks(program)],
@@ -89,6 +91,16 @@ def _document(file: Path, program: Program, module: Module | None) -> dict[str, 
             **size,
         }
     return document
+
+
+def _stream(program: Program) -> dict[str, Any]:
+    pace = pace_of(program)
+    return {
+        "channels": program.channels,
+        "rate": program.rate,
+        "window": pace.window,
+        "hop": float(pace.hop) if pace.hop.denominator > 1 else int(pace.hop),
+    }
 
 
 def _operators(program: Program, module: Module | None) -> list[dict[str, Any]]:
@@ -151,6 +163,8 @@ def _tree(document: dict[str, Any], program: Program) -> Tree:
     tree.add(Text(f"name {program.name}, format {document['format']}, hash {document['hash']}"))
     tree.add(Text(f"input {in_words(program.input)}"))
     tree.add(Text(f"output {in_words(program.output)}; predict: {document['decision']}"))
+    if document["stream"]:
+        _add_stream(tree, document["stream"], program)
     tree.add(Text(f"arena {program.arena} bytes"))
     if program.labels:
         tree.add(Text(f"{len(program.labels)} labels: {', '.join(program.labels)}"))
@@ -172,6 +186,16 @@ def _tree(document: dict[str, Any], program: Program) -> Tree:
     if document.get("meta"):
         _grow(tree.add(Text("made from")), document["meta"])
     return tree
+
+
+def _add_stream(tree: Tree, stream: Mapping[str, Any], program: Program) -> None:
+    channels, rate = stream["channels"], stream["rate"]
+    often = "" if rate is None else f" at {rate:g} a second"
+    what = f"{program.input.dtype.name} samples of {channels} channel{'s'[: channels > 1]}"
+    branch = tree.add(Text(f"stream of {what}{often}"))
+    for key, text in (("window", "the first result after"), ("hop", "then one every")):
+        lasts = "" if rate is None else f" ({stream[key] / rate:.3g} s)"
+        branch.add(Text(f"{text} {stream[key]:g} samples{lasts}"))
 
 
 def _arena(program: Program) -> Table:
