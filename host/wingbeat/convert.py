@@ -13,6 +13,9 @@ from .errors import FormatError, ModelError, UnsupportedModelError, UsageError
 from .forest.encode import Encoding, Missing, encode_forest
 from .forest.model import Forest
 from .golden import choose
+from .net.mlp import convert_perceptron
+from .net.perceptron import Perceptron, is_perceptron
+from .net.perceptron import from_sklearn as read_perceptron
 from .program import Decision, Descriptor, Program, ProgramBuilder
 from .reference import DTYPES, Cast, Leaves, Operator, Probability, Shift
 from .reference.forest import max_features
@@ -25,7 +28,7 @@ _SMALLEST_SCALE = 1e-30
 
 
 def read_model(model: Any) -> Forest:
-    """The neutral forest of a trained model.
+    """The neutral forest of trained trees.
 
     Parameters
     ----------
@@ -51,7 +54,8 @@ def read_model(model: Any) -> Forest:
         return from_emlearn(model)
     raise UnsupportedModelError(
         f"a {type(model).__module__}.{type(model).__name__} cannot be converted: give a decision"
-        " tree, forest or gradient boosting of scikit-learn, or trees converted by emlearn"
+        " tree, forest, gradient boosting or multilayer perceptron of scikit-learn, or trees"
+        " converted by emlearn"
     )
 
 
@@ -64,20 +68,26 @@ def convert(
     features: Operator | None = None,
     input_shape: tuple[int, ...] | None = None,
     rows: ArrayLike | None = None,
+    targets: ArrayLike | None = None,
     missing: Missing | Literal["auto"] = "auto",
     output_scale: float | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> Program:
     """Convert a trained model to a program that gives the same answers.
 
+    A multilayer perceptron computes in int8 then, and its answers are nearly the same:
+    `meta["quantization"]` tells how near, see `wingbeat.net.mlp`.
+
     Parameters
     ----------
-    model : estimator of scikit-learn, trees converted by emlearn, or Forest
+    model : estimator of scikit-learn, trees converted by emlearn, Forest or Perceptron
+        Trees, or an MLPClassifier or MLPRegressor, also at the end of a pipeline of scalers.
     name : str
         Name of the module on the board; a Python identifier.
     dtype : {"float32", "int16", "int8", "uint8"}, optional
         Dtype of the model's features. Default: that of `features`, else float32, or int16 for a
-        model that compares integers.
+        model that compares integers. A perceptron takes float32, or int8 in one scale for all
+        features, and gives the same dtype.
     labels : sequence of str, optional
         Names of the classes. Default: the model's own class values.
     features : operator, optional
@@ -88,6 +98,10 @@ def convert(
         Feature rows, best all that there are: leaves are rounded as far as changes the class of
         none of them, which makes the program smaller. A row that was not given may still change
         its class where two are close. Without rows, leaves keep at least 16 bits, or are exact.
+        A perceptron needs rows: the ranges of its numbers are taken from them.
+    targets : array [rows], optional
+        For a perceptron: the true classes or values of `rows`, to tell its accuracy before and
+        after.
     missing : {"auto", "follow", "right"}
         Where a float32 NaN goes: "follow" as in the source, at the price of one more node for
         each node that sends it left; "right" to the right at every node, as a number larger than
@@ -106,7 +120,18 @@ def convert(
     UsageError
         The arguments do not fit together.
     """
+    if isinstance(model, Perceptron) or is_perceptron(model):
+        perceptron = model if isinstance(model, Perceptron) else read_perceptron(model)
+        trees_only = {
+            "features": features is not None,
+            "input_shape": input_shape is not None,
+            "missing": missing != "auto",
+            "output_scale": output_scale is not None,
+        }
+        return _perceptron(perceptron, dtype, trees_only, rows, targets, name, labels, meta)
     forest = read_model(model)
+    if targets is not None:
+        raise UsageError("targets are for a perceptron, whose numbers are rounded: leave them out")
     _refuse_bad_arguments(forest, missing, output_scale)
     typecode = _typecode(dtype, forest, features)
     source = _Source(forest, typecode, features, input_shape)
@@ -128,6 +153,28 @@ def convert(
     except FormatError as error:
         raise UnsupportedModelError(str(error)) from error
     return program if x is None or features is not None else _with_golden(program, x)
+
+
+def _perceptron(
+    model: Perceptron,
+    dtype: str | None,
+    trees_only: Mapping[str, bool],
+    rows: ArrayLike | None,
+    targets: ArrayLike | None,
+    name: str,
+    labels: Sequence[str] | None,
+    meta: Mapping[str, Any] | None,
+) -> Program:
+    wrong = [argument for argument, given in trees_only.items() if given]
+    if wrong:
+        raise UsageError(f"{', '.join(wrong)}: for trees; this model is a perceptron")
+    ends: dict[str | None, Literal["int8", "float"]]
+    ends = {None: "float", "float32": "float", "int8": "int8"}
+    if dtype not in ends:
+        raise UsageError(f"dtype {dtype!r}: a perceptron takes float32 or int8")
+    return convert_perceptron(
+        model, rows, targets=targets, name=name, labels=labels, io=ends[dtype], meta=meta
+    )
 
 
 def _with_golden(program: Program, x: NDArray[Any]) -> Program:

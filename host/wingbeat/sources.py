@@ -19,6 +19,8 @@ from .errors import FormatError, ModelError, UsageError, WingbeatError
 from .forest.emlearn import from_emlearn_csv
 from .forest.model import Forest
 from .net.model import Graph
+from .net.perceptron import Perceptron, is_perceptron
+from .net.perceptron import from_sklearn as read_perceptron
 from .program import Program
 from .recordings import optional_module
 
@@ -46,6 +48,8 @@ SAFE_TYPES = frozenset(
         "sklearn.tree._tree.Tree",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         *(f"sklearn._loss.loss.{name}" for name in _LOSSES),
         *(f"_loss.Cy{name}" for name in _LOSSES),
         *(f"sklearn._loss.link.{name}" for name in _LINKS),
@@ -64,7 +68,9 @@ _EMLEARN_RECORDS = ("f", "c", "lb", "l", "r", "n")
 _SAVE = "skops.io.dump(model, 'model.skops')"
 
 
-def load_source(path: Path | str, *, trust_pickle: bool = False) -> Program | Forest | Graph:
+def load_source(
+    path: Path | str, *, trust_pickle: bool = False
+) -> Program | Forest | Perceptron | Graph:
     """Read a program, or a trained model, from a file.
 
     Parameters
@@ -75,7 +81,7 @@ def load_source(path: Path | str, *, trust_pickle: bool = False) -> Program | Fo
 
     Returns
     -------
-    Program, Forest or Graph
+    Program, Forest, Perceptron or Graph
         A `.wbp` gives the program, a `.tflite` the graph of the net; any other source what
         `wingbeat.convert` takes.
 
@@ -200,7 +206,7 @@ def _load_skops(path: Path, data: bytes) -> Any:
     unknown = sorted(set(skops.get_untrusted_types(data=data)) - SAFE_TYPES)
     if unknown:
         raise ModelError(
-            f"{path} asks for types that a tree model of scikit-learn does not need:"
+            f"{path} asks for types that a model of scikit-learn does not need:"
             f" {', '.join(unknown)}. Loading those may run code. Save the plain estimator, without"
             f" own classes or functions in it: {_SAVE}"
         )
@@ -284,9 +290,9 @@ def _check_trees(path: Path, model: Any) -> None:
             )
 
 
-def _read(path: Path, model: Any) -> Forest:
+def _read(path: Path, model: Any) -> Forest | Perceptron:
     try:
-        return read_model(model)
+        return read_perceptron(model) if is_perceptron(model) else read_model(model)
     except ModelError as error:
         raise type(error)(f"{path}: {error}") from error
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

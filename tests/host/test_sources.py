@@ -43,7 +43,6 @@ from wingbeat.errors import (
     WingbeatError,
 )
 from wingbeat.forest.model import Forest
-from wingbeat.net.model import Graph
 from wingbeat.program import Program
 from wingbeat.sources import load_source
 
@@ -99,7 +98,7 @@ def forest() -> Any:
     return fitted(RandomForestClassifier(n_estimators=3, max_depth=4, random_state=1))
 
 
-def same_answers(model: Any, source: Program | Forest | Graph) -> bool:
+def same_answers(model: Any, source: Any) -> bool:
     assert isinstance(source, Forest)
     return bool(np.array_equal(source.predict(X), read_model(model).predict(X)))
 

@@ -15,6 +15,7 @@ from vectors import (
     quantize,
     rescale,
     softmax8,
+    standardize,
 )
 from wingbeat.reference import Operator
 
@@ -29,6 +30,7 @@ MODULES = (
     concat,
     gather,
     rescale,
+    standardize,
 )
 
 

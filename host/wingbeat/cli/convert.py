@@ -27,7 +27,11 @@ from wingbeat.convert import TYPECODES
 from wingbeat.errors import DataError, FormatError, ModelError, UsageError
 from wingbeat.forest.model import Forest
 from wingbeat.net.model import Graph
+from wingbeat.net.perceptron import Perceptron
 from wingbeat.program import FORMAT_VERSION, Program
+
+_MANY = 0.02
+"""Share of rows that change their class, of which a user is told."""
 
 
 class Missing(str, Enum):
@@ -85,7 +89,14 @@ def convert(
         Path | None,
         typer.Option(
             help="Feature rows (.npy), such as those of training: the class of each of them is"
-            " kept when leaves are rounded."
+            " kept when leaves are rounded. A perceptron needs them for its ranges."
+        ),
+    ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(
+            help="Perceptrons: true classes or values of the rows (.npy), to tell the accuracy"
+            " before and after rounding to int8."
         ),
     ] = None,
     missing: Annotated[
@@ -132,6 +143,7 @@ def convert(
         given = {
             "--dtype": dtype is not None,
             "--rows": rows is not None,
+            "--targets": targets is not None,
             "--missing": missing is not Missing.RIGHT,
             "--output-scale": output_scale is not None,
         }
@@ -145,7 +157,13 @@ def convert(
         elif isinstance(model, Graph):
             _refuse_options(given, f"{source} is a net, whose numbers are fixed", "train it anew")
             program = _converted_net(model, source, called, labels, io)
+        elif isinstance(model, Perceptron):
+            of_trees = {each: given[each] for each in ("--missing", "--output-scale")}
+            of_others = {**of_trees, "--io": io is not None}
+            _refuse_options(of_others, f"{source} is a perceptron", "use --dtype for its ends")
+            program = _converted_perceptron(model, source, called, dtype, labels, rows, targets)
         else:
+            _refuse_options({"--targets": targets is not None}, f"{source} are trees", "use --rows")
             _refuse_options({"--io": io is not None}, "--io is for nets", "use --dtype")
             program = _converted(model, source, called, dtype, labels, rows, missing, output_scale)
         module = None if target is None else program.assemble(target)
@@ -159,6 +177,7 @@ def convert(
             f"rounding the leaves changes the class of {leaves['rows_changed']} of"
             f" {leaves['rows_checked']} rows: train with fewer or larger leaves"
         )
+    _warn_of_rounding(program)
     document = _document(output, program, module, board)
     emit(as_json, document, *_shown(document, program))
 
@@ -210,6 +229,46 @@ def _converted_net(
         )
     except (FormatError, ModelError) as error:
         raise type(error)(f"{source}: {error}") from error
+
+
+def _converted_perceptron(
+    model: Perceptron,
+    source: Path,
+    name: str,
+    dtype: str | None,
+    labels: str | None,
+    rows: Path | None,
+    targets: Path | None,
+) -> Program:
+    from wingbeat.convert import convert as convert_model
+
+    if rows is None:
+        raise UsageError(
+            f"{source} is a perceptron, which becomes int8: give feature rows, such as those of"
+            " training, with --rows ROWS.npy"
+        )
+    return convert_model(
+        model,
+        name=name,
+        dtype=dtype,
+        labels=split_list(labels, "--labels"),
+        rows=load_array(rows),
+        targets=None if targets is None else load_array(targets, texts=True),
+        meta={"source": source.name},
+    )
+
+
+def _warn_of_rounding(program: Program) -> None:
+    """Say so where int8 costs a perceptron more than a little."""
+    found = program.meta.get("quantization", {})
+    changed = found.get("classes_changed", 0)
+    if changed > _MANY * found.get("rows", 0):
+        remedy = (
+            "let features be float32, so that each has a scale of its own"
+            if program.input.typecode == "b"
+            else "give more rows, of all classes, or train with a larger alpha"
+        )
+        warn(f"int8 changes the class of {changed} of {found['rows']} rows: {remedy}")
 
 
 def _relabelled(program: Program, labels: tuple[str, ...] | None, name: str) -> Program:
@@ -265,6 +324,7 @@ def _document(
         "labels": program.labels,
         "arena": program.arena,
         "leaves": program.meta.get("leaves"),
+        "quantization": program.meta.get("quantization"),
     }
     document["bytes"] = (
         {
@@ -288,6 +348,7 @@ def _shown(document: dict[str, Any], program: Program) -> list[Any]:
         "output": in_words(program.output),
         "arena": f"{program.arena} bytes",
         "leaves": leaves_in_words(program.meta.get("leaves")),
+        "int8": quantization_in_words(program.meta.get("quantization")),
         "hash": program.hash,
     }
     shown: list[Any] = [Text(f"{document['file']}{where}")]
@@ -313,4 +374,18 @@ def leaves_in_words(leaves: Any) -> str:
         )
     if "largest_error_in_steps" in leaves:
         text += f"; output within {leaves['largest_error_in_steps']:.4g} steps of the model's"
+    return text
+
+
+def quantization_in_words(quantization: Any) -> str:
+    """What int8 changed, for a person."""
+    if not isinstance(quantization, dict) or "rows" not in quantization:
+        return ""
+    text = f"outputs within {quantization['largest_difference']:.3g} of the model's"
+    if "classes_changed" in quantization:
+        text += f"; {quantization['classes_changed']} of {quantization['rows']} rows change class"
+    for what in ("accuracy", "error"):
+        if f"{what}_before" in quantization:
+            before, after = (quantization[f"{what}_{when}"] for when in ("before", "after"))
+            text += f"; {what} {before:.4g} before, {after:.4g} after"
     return text

@@ -47,8 +47,8 @@ def load_file(path: Path) -> Module | Program:
     return loaded
 
 
-def load_array(path: Path) -> NDArray[Any]:
-    """Read a `.npy` file of numbers.
+def load_array(path: Path, *, texts: bool = False) -> NDArray[Any]:
+    """Read a `.npy` file of numbers, or of texts if they are allowed.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def load_array(path: Path) -> NDArray[Any]:
         raise DataError(
             f"{path} cannot be used: {error}. Expected an array of numbers, from numpy.save"
         ) from error
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in ("biufU" if texts else "biuf"):
         raise DataError(f"{path} holds {array.dtype}: expected numbers")
     return array
 

@@ -25,6 +25,7 @@ from wingbeat.reference.dequantize import dequantize
 from wingbeat.reference.quantize import quantize
 from wingbeat.reference.rescale import rescale
 from wingbeat.reference.softmax8 import softmax
+from wingbeat.reference.standardize import standardize
 
 
 def _function(table: Callable[[Quantization, Quantization], Table]) -> Rule:
@@ -85,6 +86,12 @@ def _softmax(net: Lowering, node: Node) -> None:
     net.emit(node, operator, net.source(node), node.outputs[0])
 
 
+def _standardize(net: Lowering, node: Node) -> None:
+    """No operator of TFLite: the float32 features of a perceptron, each in steps of its own."""
+    centre, step = (net.constant(node, number, "float64") for number in (1, 2))
+    net.emit(node, standardize(centre, step), net.source(node), node.outputs[0])
+
+
 def _arithmetic(make: Callable[..., Operator]) -> Rule:
     def rule(net: Lowering, node: Node) -> None:
         result, activation = net.output(node), options_of(node, Activation).activation
@@ -112,6 +119,7 @@ def _broadcast(sides: Sequence[Side]) -> tuple[int, ...]:
 
 
 RULES: Mapping[str, Rule] = {
+    "STANDARDIZE": _standardize,
     "ADD": _arithmetic(add),
     "SUB": _arithmetic(partial(add, subtract=True)),
     "MUL": _arithmetic(mul),

@@ -12,6 +12,7 @@ from .pad import Pad
 from .quantize import Quantize
 from .rescale import Rescale
 from .softmax8 import Softmax8
+from .standardize import Standardize
 
 ELEMENTWISE = (
     Add,
@@ -25,4 +26,5 @@ ELEMENTWISE = (
     Concat,
     Gather,
     Rescale,
+    Standardize,
 )
