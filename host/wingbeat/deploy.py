@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from .assemble import Module
 from .board import PREFIX, PROBE, Facts, ask, next_step, usable_arch
@@ -27,6 +27,7 @@ from .errors import DeviceError, TargetError, TransportError
 from .golden import Golden, vectors_of
 from .program import Decision, Program
 from .romfs import Piece, romfs_pieces
+from .stream import Stream
 from .transport import Progress, Transport, answer_of
 
 TEMPORARY = f"{PREFIX}model.mpy"
@@ -145,7 +146,18 @@ model = module.Model()
 gc.collect()
 made = gc.mem_alloc()
 row, out = bytearray({row_size}), bytearray({out_size})
-def spend():
+{prove}
+spent = 0
+with open({golden!r}, "rb") as f:
+    for _ in range({rows}):
+        f.readinto(row)
+        spent += prove()
+print(repr((imported - before, made - imported, spent)))
+"""
+_PROVE_ROW = """\
+def prove():
+    model.run(row, out)
+    print(binascii.hexlify(out).decode(), {decision})
     start = ticks_us()
     for _ in range({repeats}):
         model.run(row, out)
@@ -153,16 +165,18 @@ def spend():
     for _ in range({repeats}):
         pass
     return ticks_diff(middle, start) - ticks_diff(ticks_us(), middle)
-spent = 0
-with open({golden!r}, "rb") as f:
-    for _ in range({rows}):
-        f.readinto(row)
-        model.run(row, out)
-        print(binascii.hexlify(out).decode(), {decision})
-        spent += spend()
-print(repr((imported - before, made - imported, spent)))
 """
 _REPEATS = 20
+
+# Each block of a stream is pushed once: the next one goes on from it.
+_PROVE_BLOCK = """\
+def prove():
+    start = ticks_us()
+    due = model.push(row, out)
+    end = ticks_us()
+    print(binascii.hexlify(out).decode(), due)
+    return ticks_diff(end, start)
+"""
 
 _INSTALL = f"""\
 {_FILES}
@@ -572,7 +586,11 @@ class _Job:
         """Import the file in a fresh interpreter, run all vectors, compare every bit."""
         self.transport.soft_reset()
         program, rows = self.module.program, len(self.golden.inputs)
+        repeats, prove = _REPEATS, _PROVE_ROW
+        if program.takes_stream:
+            repeats, prove = 1, _PROVE_BLOCK
         decides = program.decision is not Decision.NONE
+        prove = prove.format(repeats=repeats, decision="model.predict(row)" if decides else 0)
         printed = self.transport.exec(
             _PROVE.format(
                 folder=folder,
@@ -581,14 +599,13 @@ class _Job:
                 out_size=program.output.n_elements * program.output.dtype.itemsize,
                 golden=_GOLDEN,
                 rows=rows,
-                repeats=_REPEATS,
-                decision="model.predict(row)" if decides else 0,
+                prove=prove,
             )
         )
         heap_import, heap_model, spent = answer_of(printed)
         lines = [line.split() for line in printed.strip().splitlines()[:-1]]
         expected = self.golden.outputs.reshape(rows, -1)
-        decisions = program.predict(self.golden.inputs) if decides else np.zeros(rows, np.int64)
+        decisions = _decisions(program, self.golden.inputs)
         if len(lines) != rows:
             raise TargetError(f"the board answered {len(lines)} of {rows} golden vectors")
         for number, (line, output, decision) in enumerate(
@@ -600,7 +617,7 @@ class _Job:
                     f" the old model stays. Please report it with the output of 'wingbeat doctor'"
                     f" (got {' '.join(line)[:60]})"
                 )
-        return Proof(heap_import, heap_model, max(0.0, spent / (rows * _REPEATS)), rows)
+        return Proof(heap_import, heap_model, max(0.0, spent / (rows * repeats)), rows)
 
     def install(self) -> None:
         """Let the proven file take its place."""
@@ -628,6 +645,19 @@ class _Job:
         with suppress(TargetError):
             self.transport.soft_reset()
             self.transport.exec(_LEFTOVERS)
+
+
+def _decisions(program: Program, inputs: NDArray[Any]) -> list[int | None]:
+    """What the board prints for each row of golden vectors beside the outputs."""
+    if program.takes_stream:
+        results = Stream(program).run(inputs)
+        found: list[int | None] = [None] * len(inputs)
+        for end, decision in zip(results.ends, results.decisions, strict=True):
+            found[end - 1] = program.decision is Decision.NONE or int(decision)
+        return found
+    if program.decision is Decision.NONE:
+        return [0] * len(inputs)
+    return [int(decision) for decision in program.predict(inputs)]
 
 
 def clean(transport: Transport) -> list[str]:

@@ -8,6 +8,7 @@ a fixed seed.
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 16
 MOST_BYTES = 8192
-"""Of all inputs together, unless a single row has more."""
+"""Of all inputs together, unless a single row or the first results of a stream take more."""
 
 _FEWEST_ROWS = 2
+_FEWEST_RESULTS = 3
+"""Of a stream, however many rows it takes to get there."""
+
 _SEED = 1
 _DATE = (1980, 1, 1, 0, 0, 0)
 _INPUTS, _OUTPUTS = "inputs.npy", "outputs.npy"
@@ -86,7 +90,8 @@ def choose(program: Program, x: NDArray[Any]) -> Golden | None:
     Parameters
     ----------
     x : array [rows, *input.shape]
-        Of the input's dtype.
+        Of the input's dtype. If the program takes a stream, they follow each other in it: the
+        first of them are taken, up to a few results.
 
     Returns
     -------
@@ -96,6 +101,9 @@ def choose(program: Program, x: NDArray[Any]) -> Golden | None:
     rows = np.asarray(x)
     if len(rows) == 0:
         return None
+    if program.takes_stream:
+        first = np.ascontiguousarray(rows[: _rows_that_fit(program)])
+        return Golden(first, program.run(first))
     count = min(_rows_that_fit(program), len(rows))
     spread = np.linspace(0, len(rows) - 1, num=min(len(rows), 64 * count)).astype(int)
     candidates = np.unique(spread)
@@ -161,5 +169,10 @@ def vectors_of(program: Program) -> Golden:
 
 
 def _rows_that_fit(program: Program) -> int:
+    if program.takes_stream:
+        from .stream import pace_of
+
+        pace = pace_of(program)
+        return math.ceil((pace.window + (_FEWEST_RESULTS - 1) * pace.hop) / pace.samples)
     size = program.input.n_elements * program.input.dtype.itemsize
     return max(_FEWEST_ROWS, min(MOST_ROWS, MOST_BYTES // size))

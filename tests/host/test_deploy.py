@@ -9,13 +9,14 @@ import pytest
 
 from flash_board import FlashBoard
 from power_cuts import Deploys, iris, proven
+from streams import stream_programs
 from wingbeat.assemble import Module
 from wingbeat.board import ask, native_works, problem_of
 from wingbeat.deploy import deploy
-from wingbeat.errors import TargetError, TransportError
-from wingbeat.golden import vectors_of
+from wingbeat.errors import FormatError, TargetError, TransportError
+from wingbeat.golden import generate, vectors_of
 from wingbeat.onboard import models_on, remove
-from wingbeat.program import Program
+from wingbeat.program import Decision, Program
 from wingbeat.romfs import romfs_image
 
 
@@ -51,6 +52,27 @@ def test_first_and_second_version(
     assert proven(board, old, new) is new
     no_leftovers(board)
     assert set(board.files()) == {"iris.mpy"}
+
+
+@pytest.mark.parametrize("name", ["audio", "raw"])
+def test_streams_are_proven_block_by_block(board: FlashBoard, name: str) -> None:
+    program = stream_programs()[name]
+    proof = deploy(board, program).proof
+    assert proof.rows == len(vectors_of(program).inputs)
+    assert set(board.files()) == {f"{name}.mpy"}
+    golden = generate(program)
+    golden.outputs[-1].flat[0] ^= 1
+    with pytest.raises(FormatError, match="does not repeat its golden vectors"):
+        deploy(board, replace(program, golden=golden))
+
+
+def test_a_stream_that_decides_otherwise_on_the_board_is_refused(board: FlashBoard) -> None:
+    """Outputs are the same, but push returns something else."""
+    program = stream_programs()["audio"]
+    module = replace(program.assemble("x64"), program=replace(program, decision=Decision.VALUE))
+    with pytest.raises(TargetError, match="golden vector 5 gives other bits on the board"):
+        deploy(board, module)
+    assert board.files() == {}
 
 
 def test_list_and_remove(board: FlashBoard, models: tuple[Program, Program]) -> None:

@@ -11,9 +11,11 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
+from streams import samples_of, stream_programs
 from wingbeat import Program, convert
 from wingbeat.errors import FormatError
 from wingbeat.golden import MOST_BYTES, MOST_ROWS, choose, generate, vectors_of
+from wingbeat.stream import Stream
 
 X, Y = load_iris(return_X_y=True)
 
@@ -75,6 +77,23 @@ def test_of_another_program(iris: Program) -> None:
         vectors_of(replace(iris, golden=wrong))
     with pytest.raises(FormatError, match="do not fit the program"):
         vectors_of(replace(iris, golden=replace(golden, inputs=golden.inputs[:, :2])))
+
+
+@pytest.mark.parametrize("name", list(stream_programs()))
+def test_of_a_stream(name: str) -> None:
+    """Rows that follow each other, until there are three results."""
+    program = stream_programs()[name]
+    golden = generate(program)
+    assert len(Stream(program).run(golden.inputs).ends) == 3
+    x = samples_of(program, 900).reshape(-1)
+    size = program.input.n_elements
+    rows = x[: len(x) // size * size].reshape(-1, *program.input.shape)
+    chosen = choose(program, rows)
+    assert chosen is not None
+    assert len(chosen.inputs) == len(golden.inputs)
+    np.testing.assert_array_equal(chosen.inputs, rows[: len(chosen.inputs)])
+    np.testing.assert_array_equal(chosen.outputs, program.run(rows)[: len(chosen.inputs)])
+    assert vectors_of(replace(program, golden=chosen)) is chosen
 
 
 def test_damaged(tmp_path: Path, iris: Program) -> None:
