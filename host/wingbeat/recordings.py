@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wingbeat.errors import DataError, UsageError
 
-EXTENSIONS = (".csv", ".parquet", ".npz", ".npy")
+EXTENSIONS = (".csv", ".parquet", ".npz", ".npy", ".wav")
 
 _GROUP_NAMES = ("group",)
 _RECORDING_NAMES = ("recording", "file")
@@ -345,6 +345,8 @@ def _read(path: Path, name: str, roles: _Roles) -> _Block:
         return _from_npz(path, name, roles)
     if extension == ".npy":
         return _from_npy(path, name, roles)
+    if extension == ".wav":
+        return _from_wav(path, name, roles)
     raise DataError(
         f"{name}: expected a file that ends in {_listed(EXTENSIONS)}, "
         f"got {repr(extension) if extension else 'no extension'}. Convert it to one of these."
@@ -461,6 +463,61 @@ def _from_npy(path: Path, name: str, roles: _Roles) -> _Block:
         )
     group = None if roles.group is None else positive(roles.group)
     return _from_columns(name, columns, replace(roles, label=label, group=group))
+
+
+def load_wav(path: Path | str) -> tuple[NDArray[np.int16], float]:
+    """Read a .wav file.
+
+    Returns
+    -------
+    samples : NDArray[int16] [time, channels]
+        Of 8, 24 and 32 bits and of floating point, the 16 bits on top.
+    rate : float
+        Samples per second.
+
+    Raises
+    ------
+    DataError
+        It is no .wav file, damaged, compressed or empty; scipy is not installed.
+    """
+    path = Path(path)
+    wavfile = optional_module("scipy.io.wavfile", f"reading {path.name}", "scipy")
+    try:
+        with warnings.catch_warnings():
+            # It warns of chunks that it skips, such as the name of the program that wrote it.
+            warnings.simplefilter("ignore")
+            rate, data = wavfile.read(path)
+    except OSError:
+        raise
+    except Exception as error:  # The reader raises whatever the file makes it stumble over.
+        raise DataError(
+            f"{path.name}: expected a .wav file of whole or floating-point numbers."
+            f" {_sentence(error)} Save it again as 16-bit PCM."
+        ) from error
+    if not data.size or rate <= 0:
+        raise DataError(f"{path.name}: expected samples, it has none: record it again.")
+    samples = data.reshape(len(data), -1)
+    if samples.dtype == np.uint8:
+        wide = (samples.astype(np.int16) - 128) << 8
+    elif samples.dtype == np.int32:
+        wide = samples >> 16
+    elif samples.dtype.kind == "f":
+        wide = np.clip(np.rint(np.nan_to_num(samples) * 32768.0), -32768, 32767)
+    else:
+        wide = samples
+    return wide.astype(np.int16), float(rate)
+
+
+def _from_wav(path: Path, name: str, roles: _Roles) -> _Block:
+    if not roles.series:
+        raise DataError(
+            f"{name}: expected a table, got a recording. Recordings are loaded with --pipeline or a"
+            " window length."
+        )
+    samples, rate = load_wav(path)
+    names = _numbered("channel", samples.shape[1])
+    _refuse_named_columns(name, names, roles)
+    return _chosen(_Block(name, samples, names, False, None, None, None, rate=rate), roles)
 
 
 def _from_npz(path: Path, name: str, roles: _Roles) -> _Block:

@@ -421,7 +421,7 @@ def _train(
             "class": type(estimator).__name__,
             "parameters": {key: _plain(each) for key, each in estimator.get_params().items()},
         },
-        "versions": _versions(),
+        "versions": versions(),
         "result": report.to_json(),
         "agreement_with_estimator": agreement,
     }
@@ -469,7 +469,8 @@ def _check_seed(seed: int) -> None:
         raise UsageError(f"seed: expected a whole number from 0 to 2**32 - 1, got {seed}")
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Releases of what training depends on."""
     sklearn = optional_module("sklearn", "training a model", "scikit-learn")
     return {
         "wingbeat": __version__,

@@ -324,18 +324,18 @@ CASES: dict[str, Case] = {
     "empty folder": (
         load_recordings,
         DataError,
-        "expected files that end in .csv, .parquet, .npz, .npy in this folder or below, "
+        "expected files that end in .csv, .parquet, .npz, .npy, .wav in this folder or below, "
         "found no files. Put recordings there as LABEL/name.npy.",
     ),
     "folder of other files": (
-        lambda d: load_recordings(_text(d / "a" / "1.wav", "").parent.parent),
+        lambda d: load_recordings(_text(d / "a" / "1.mp3", "").parent.parent),
         DataError,
-        "found only .wav.",
+        "found only .mp3.",
     ),
     "unknown extension": (
         lambda d: load_table(_text(d / "t.xlsx", "")),
         DataError,
-        "t.xlsx: expected a file that ends in .csv, .parquet, .npz, .npy, got '.xlsx'",
+        "t.xlsx: expected a file that ends in .csv, .parquet, .npz, .npy, .wav, got '.xlsx'",
     ),
     "no extension": (
         lambda d: load_table(_text(d / "t", "")),

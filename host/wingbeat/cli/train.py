@@ -18,7 +18,9 @@ from wingbeat.convert import TYPECODES
 from wingbeat.errors import UsageError
 from wingbeat.evaluate import ClassReport
 from wingbeat.files import write_atomic
+from wingbeat.pipeline import load_pipeline, presets
 from wingbeat.reference.window_stats import STATISTICS
+from wingbeat.stream import pace_of
 from wingbeat.train import ForestOptions, Trained
 
 
@@ -46,7 +48,17 @@ def train(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.wbp, the program.")],
-    model: Annotated[Model, typer.Option(help="Kind of model.")],
+    model: Annotated[
+        Model | None, typer.Option(help="Kind of model; a pipeline names its own.")
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(
+            help="What to compute of a stream of samples, and what to train on it: a .toml file, or"
+            f" a preset ({', '.join(presets())}). DATA is recordings.",
+            autocompletion=presets,
+        ),
+    ] = None,
     trees: Annotated[int, typer.Option(min=1, help="Trees, or rounds of boosting.")] = 10,
     max_depth: Annotated[
         int | None, typer.Option(min=1, help="Most comparisons on the way to a leaf.")
@@ -165,6 +177,45 @@ def train(
         output_file(save_test, (".npy",))
     if not 0 < test_fraction < 1:
         raise UsageError(f"--test-fraction {test_fraction}: expected a share between 0 and 1")
+    reading = {
+        "label": label,
+        "group": group,
+        "recording": recording,
+        "channels": split_list(channels, "--channels"),
+        "group_pattern": group_pattern,
+        "label_pattern": label_pattern,
+    }
+    if pipeline is not None:
+        _refuse_with_pipeline(
+            {
+                "--model": model,
+                "--max-depth": max_depth,
+                "--features": features,
+                "--target": target,
+                "--dtype": dtype,
+                "--window": window,
+                "--hop": hop,
+                "--scale": scale,
+                "--statistics": statistics,
+                "--save-test": save_test,
+            }
+        )
+        _on_pipeline(
+            data,
+            reading,
+            pipeline,
+            output,
+            plot,
+            as_json,
+            name=name,
+            test_fraction=test_fraction,
+            seed=seed,
+        )
+        return
+    if model is None:
+        raise UsageError(
+            f"expected --model ({', '.join(each.value for each in Model)}) or --pipeline"
+        )
     _refuse_mixture(
         window is not None,
         {"--features": features, "--target": target, "--dtype": dtype},
@@ -200,14 +251,7 @@ def train(
         else:
             trained = _on_recordings(
                 data,
-                {
-                    "label": label,
-                    "group": group,
-                    "recording": recording,
-                    "channels": split_list(channels, "--channels"),
-                    "group_pattern": group_pattern,
-                    "label_pattern": label_pattern,
-                },
+                reading,
                 name=name,
                 window=window,
                 hop=max(1, window // 2) if hop is None else hop,
@@ -221,6 +265,72 @@ def train(
     _save(trained, output, plot, save_test)
     document = _document(trained, output, plot, save_test)
     emit(as_json, document, *_shown(trained, document))
+
+
+def _refuse_with_pipeline(options: dict[str, object]) -> None:
+    wrong = [option for option, value in options.items() if value is not None]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)}: not with --pipeline, which says all of that itself; drop it, or"
+            " write it into the pipeline's file"
+        )
+
+
+def _on_pipeline(
+    data: Path,
+    reading: dict[str, Any],
+    source: str,
+    output: Path,
+    plot: Path | None,
+    as_json: bool,
+    **training: Any,
+) -> None:
+    from wingbeat.recordings import load_recordings
+    from wingbeat.train_pipeline import train_pipeline
+
+    pipeline = load_pipeline(source)
+    with Progress(f"reading {data}") as progress:
+        recordings = load_recordings(data, **reading)
+        trained = train_pipeline(recordings, pipeline, progress=progress.step, **training)
+    if plot is not None:
+        from wingbeat.plots import confusion_matrix
+
+        confusion_matrix(trained.report, plot, f"{trained.program.name} on held-out data")
+    trained.program.save(output)
+    program, report, pace = trained.program, trained.report, pace_of(trained.program)
+    document = {
+        "file": str(output),
+        "name": program.name,
+        "hash": program.hash,
+        "pipeline": pipeline.name,
+        "input": described(program.input),
+        "output": described(program.output),
+        "labels": program.labels,
+        "arena": program.arena,
+        "bytes": {"program": len(program.encode())},
+        "window_seconds": pace.window / pipeline.rate,
+        "hop_seconds": float(pace.hop) / pipeline.rate,
+        "train_rows": len(trained.train),
+        "test_rows": len(trained.test),
+        "skipped_recordings": trained.features.skipped,
+        "quantization_loss": trained.quantization_loss,
+        "report": report.to_json(),
+        "plot": None if plot is None else str(plot),
+    }
+    rows = {
+        "trained on": f"{len(trained.train)} windows of"
+        f" {len(recordings.items) - trained.features.skipped} recordings",
+        "takes": f"{in_words(program.input)}, {pipeline.rate:g} samples a second",
+        "results": f"after {document['window_seconds']:.3g} s, then every"
+        f" {document['hop_seconds']:.3g} s",
+        "program": f"{output}, {len(program.encode())} bytes on the board",
+    }
+    if trained.features.skipped:
+        rows["skipped"] = f"{trained.features.skipped} recordings shorter than one window"
+    shown: list[Any] = [report.table()]
+    if report.groups:
+        shown.append(report.group_table())
+    emit(as_json, document, *shown, Text(""), facts(rows))
 
 
 def _refuse_mixture(

@@ -1,0 +1,263 @@
+"""From labelled recordings and a pipeline to one program: raw samples in, decisions out.
+
+The features that the model learns from are those of the program's own operators, so that the board
+computes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .convert import convert
+from .errors import DataError, UsageError
+from .evaluate import ClassReport, evaluate_classes
+from .pipeline import Pipeline, Shape
+from .program import Program
+from .recordings import Recording, Recordings, to_int16
+from .stream import Stream, pace_of
+from .train import ForestOptions, Progress, fit_forest, versions
+from .version import __version__
+from .windows import split_by_group
+
+_TREES = ("forest", "extra-trees", "tree", "boosting")
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the stages make of recordings.
+
+    Attributes
+    ----------
+    x : NDArray[int16] [rows, features]
+    y : NDArray[int64] [rows]
+        Class numbers.
+    groups : NDArray [rows] of str
+    recording : NDArray[int64] [rows]
+        Number of the recording that a row is from.
+    ends : NDArray[int64] [rows]
+        Sample of the recording at which the row was due, padding included.
+    shape : Shape
+        Of a row, without its batch.
+    skipped : int
+        Recordings too short for a row.
+    """
+
+    x: NDArray[np.int16]
+    y: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    recording: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    shape: Shape
+    skipped: int
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedPipeline:
+    """A program that takes a stream, and what it was tested on.
+
+    Attributes
+    ----------
+    program : Program
+        From raw samples to decisions; its `meta` tells how it was trained and how well it does.
+    model : Program
+        The same behind the features.
+    report : ClassReport
+        The program's answers on the test rows against the truth.
+    features : Features
+        Of all recordings.
+    train, test : NDArray[int64]
+        Row numbers.
+    answers : NDArray[int64] [test rows]
+    quantization_loss : float or None
+        Accuracy of the trained model before it was made integer less the program's, on the test
+        rows; None where there is no such model.
+    """
+
+    program: Program
+    model: Program
+    report: ClassReport
+    features: Features
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    quantization_loss: float | None
+
+
+def compute_features(
+    recordings: Recordings, pipeline: Pipeline, progress: Callable[[float], None] | None = None
+) -> Features:
+    """Play recordings through the stages of a pipeline.
+
+    Raises
+    ------
+    DataError
+        No recording of some class gives a row, or their number of channels or rate is another than
+        the pipeline's.
+    UsageError
+        A stage does not fit.
+    """
+    n_channels = _check(recordings, pipeline)
+    program, shape = pipeline.features(n_channels)
+    window = pace_of(program).window
+    index = {label: number for number, label in enumerate(recordings.labels)}
+    parts: list[NDArray[np.int16]] = []
+    owners: list[NDArray[np.int64]] = []
+    ends: list[NDArray[np.int64]] = []
+    for number, item in enumerate(recordings.items):
+        results = Stream(program).results(_samples(item, pipeline, window))
+        parts.append(results.outputs.reshape(len(results.ends), program.output.n_elements))
+        owners.append(np.full(len(results.ends), number, np.int64))
+        ends.append(results.ends * (program.input.n_elements // n_channels))
+        if progress is not None:
+            progress((number + 1) / len(recordings.items))
+    owner = np.concatenate(owners)
+    y = np.array([index[item.label] for item in recordings.items], np.int64)
+    groups = np.array([item.group for item in recordings.items], np.str_)
+    skipped = len(recordings.items) - len(np.unique(owner))
+    lost = [label for label, i in index.items() if i not in set(y[owner].tolist())]
+    if lost:
+        raise DataError(
+            f"expected recordings of at least one window ({window} samples) of every class, there"
+            f" are none of {', '.join(lost)}: record for longer, choose shorter windows, or add"
+            " pad = true to the pipeline"
+        )
+    return Features(
+        np.concatenate(parts).astype(np.int16),
+        y[owner],
+        groups[owner],
+        owner,
+        np.concatenate(ends),
+        shape,
+        skipped,
+    )
+
+
+def _check(recordings: Recordings, pipeline: Pipeline) -> int:
+    n_channels = len(recordings.channels)
+    if pipeline.channels is not None and pipeline.channels != n_channels:
+        raise DataError(
+            f"expected recordings of {pipeline.channels} channels for {pipeline.name}, these have"
+            f" {n_channels} ({', '.join(recordings.channels)}): choose with --channels"
+        )
+    if recordings.rate is not None and abs(recordings.rate / pipeline.rate - 1) > 0.01:
+        raise DataError(
+            f"expected {pipeline.rate:g} samples a second for {pipeline.name}, the recordings have"
+            f" {recordings.rate:g}: set rate in the pipeline, or resample the recordings"
+        )
+    return n_channels
+
+
+def _samples(item: Recording, pipeline: Pipeline, window: int) -> NDArray[np.int16]:
+    """Steps of int16; between zeros where the pipeline pads what is too short."""
+    steps = to_int16(item.data, pipeline.scale)
+    missing = window - len(steps)
+    if pipeline.pad and missing > 0:
+        front = missing // 2
+        steps = np.pad(steps, ((front, missing - front), (0, 0)))
+    return steps
+
+
+def train_pipeline(
+    recordings: Recordings,
+    pipeline: Pipeline,
+    *,
+    name: str,
+    test_fraction: float = 0.3,
+    seed: int = 1,
+    progress: Progress | None = None,
+    split: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    features: Features | None = None,
+) -> TrainedPipeline:
+    """Train a pipeline on recordings and test it on the groups that were held out.
+
+    The same recordings, pipeline and seed give the same program, with the same releases of the
+    libraries.
+
+    Parameters
+    ----------
+    recordings : Recordings
+    pipeline : Pipeline
+    name : str
+        Name of the module on the board; a Python identifier.
+    test_fraction : float
+        Share of the groups to test on.
+    seed : int
+        0 to 2**32 - 1.
+    progress : callable, optional
+        Is told what is being done.
+    split : tuple of NDArray[int64], optional
+        Rows of the features to train and to test on, instead of a share of the groups.
+    features : Features, optional
+        What `compute_features` gave for these recordings.
+
+    Raises
+    ------
+    DataError, ModelError, UsageError
+        As `compute_features` and `wingbeat.train.train_recordings`.
+    """
+    tell = progress or (lambda message: None)
+    if features is None:
+        tell(f"computing features of {len(recordings.items)} recordings")
+        features = compute_features(recordings, pipeline)
+    train, test = split or split_by_group(
+        features.groups, features.y, test_fraction=test_fraction, seed=seed
+    )
+    tell(f"training on {len(train)} rows")
+    model, expected = _fit(pipeline, features, train, test, name, recordings.labels, seed)
+    tell(f"testing on {len(test)} rows")
+    answers = model.predict(features.x[test].reshape(-1, *model.input.shape))
+    groups = features.groups[test]
+    report = evaluate_classes(features.y[test], answers, recordings.labels, groups)
+    loss = None
+    if expected is not None:
+        loss = float((expected == features.y[test]).mean() - (answers == features.y[test]).mean())
+    n_channels = len(recordings.channels)
+    facts = {
+        "data": "recordings",
+        "pipeline": {"name": pipeline.name, "rate": pipeline.rate, **_plain(pipeline)},
+        "channels": list(recordings.channels),
+        "seed": seed,
+        "test_fraction": test_fraction,
+        "split": "groups",
+        "groups_held_out": [str(each) for each in np.unique(groups)],
+        "train_rows": len(train),
+        "test_rows": len(test),
+        "skipped_recordings": features.skipped,
+        "quantization_loss": loss,
+        "versions": {"wingbeat": __version__, **versions()},
+        "result": report.to_json(),
+    }
+    program = pipeline.program(model, n_channels)
+    program = replace(program, meta={**program.meta, "training": facts})
+    return TrainedPipeline(program, model, report, features, train, test, answers, loss)
+
+
+def _plain(pipeline: Pipeline) -> dict[str, Any]:
+    stages = [{"kind": stage.KIND, **asdict(stage)} for stage in pipeline.stages]
+    return {"stages": stages, "model": asdict(pipeline.model), "pad": pipeline.pad}
+
+
+def _fit(
+    pipeline: Pipeline,
+    features: Features,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    name: str,
+    labels: tuple[str, ...],
+    seed: int,
+) -> tuple[Program, NDArray[np.int64] | None]:
+    """The model as a program on features, and what it said of the test rows before quantization."""
+    options = pipeline.model
+    if options.kind not in _TREES:
+        raise UsageError(f"{pipeline.name}: no model {options.kind!r} yet")
+    trees = ForestOptions(
+        options.trees, options.max_depth, options.min_samples_leaf, kind=options.kind
+    )
+    estimator = fit_forest(features.x[train], features.y[train], options=trees, seed=seed)
+    program = convert(estimator, name=name, dtype="int16", labels=labels, rows=features.x)
+    return program, estimator.predict(features.x[test].astype(np.float32)).astype(np.int64)

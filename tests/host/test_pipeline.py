@@ -1,0 +1,164 @@
+"""Pipelines: what their files say, and programs that do as the features that were learned from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.io import wavfile
+
+from wingbeat.errors import DataError, FormatError, UsageError
+from wingbeat.pipeline import load_pipeline, parse_pipeline, presets
+from wingbeat.recordings import Recording, Recordings, load_recordings, load_wav
+from wingbeat.stream import Stream, pace_of
+from wingbeat.train_pipeline import compute_features, train_pipeline
+
+SPEECH = Path(__file__).resolve().parents[1] / "data" / "speech"
+
+TONES = """
+rate = 1000
+pad = true
+[[stage]]
+kind = "window"
+length = 64
+hop = 32
+[[stage]]
+kind = "{kind}"
+bands = 14
+[[stage]]
+kind = "window"
+length = 8
+hop = 4
+[model]
+kind = "forest"
+trees = 5
+"""
+
+
+def tones(seed: int = 1) -> Recordings:
+    """Low and high tones in noise, of four devices."""
+    rng = np.random.default_rng(seed)
+    items = []
+    for number in range(24):
+        label = "low" if number % 2 else "high"
+        hertz = rng.uniform(60, 120) if label == "low" else rng.uniform(250, 400)
+        time = np.arange(int(rng.integers(100, 900))) / 1000
+        wave = 3000 * np.sin(2 * np.pi * hertz * time) + rng.normal(0, 200, len(time))
+        data = np.rint(wave).astype(np.int16)[:, np.newaxis]
+        items.append(Recording(data, label, f"device {number % 4}", f"{number}.wav"))
+    return Recordings(tuple(items), ("channel_0",), 1000.0, ("high", "low"))
+
+
+@pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
+def test_program_answers_as_the_features_it_was_trained_on(kind: str) -> None:
+    recordings, pipeline = tones(), parse_pipeline(TONES.format(kind=kind), "tones")
+    trained = train_pipeline(recordings, pipeline, name="tones", seed=3)
+    assert trained.report.accuracy == 1.0
+    assert {*trained.features.groups[trained.train]} & {*trained.features.groups[trained.test]} == (
+        set()
+    )
+    for number, item in enumerate(recordings.items[:4]):
+        rows = trained.features.recording == number
+        data = item.data
+        window = pace_of(trained.program).window
+        if len(data) < window:
+            front = (window - len(data)) // 2
+            data = np.pad(data, ((front, window - len(data) - front), (0, 0)))
+        results = Stream(trained.program).results(data)
+        assert np.array_equal(results.decisions, trained.model.predict(trained.features.x[rows]))
+        assert np.array_equal(results.ends * 32, trained.features.ends[rows])
+
+
+def test_same_seed_gives_the_same_bytes() -> None:
+    pipeline = parse_pipeline(TONES.format(kind="log_mel"), "tones")
+    first, second = (train_pipeline(tones(), pipeline, name="t", seed=5) for _ in range(2))
+    assert first.program.encode() == second.program.encode()
+
+
+def test_presets_are_sound() -> None:
+    assert {"audio", "motion", "vibration"} <= set(presets())
+    for name in presets():
+        pipeline = load_pipeline(name)
+        channels = {"motion": 6}.get(name, 1)
+        program, shape = pipeline.features(channels)
+        pace = pace_of(program)
+        assert program.output.n_elements == shape.length * shape.width
+        assert pace.window >= pace.hop > 0
+
+
+WRONG = {
+    "rate = 10\nstages = 1": "'stages' is unknown; did you mean 'stage'?",
+    "": "expected rate",
+    "rate = 'fast'": "rate = 'fast': expected a number above 0",
+    "rate = 10": "the first stage is a window",
+    "rate = 10\nstage = 3": "expected stages as [[stage]] tables",
+    "rate = 10\n[[stage]]\nkind = 'windw'": "did you mean 'window'?",
+    "rate = 10\n[[stage]]\nkind = 'window'": "stage 1 (window): expected a length",
+    "rate = 10\n[[stage]]\nkind = 'window'\nlength = 0": "length = 0: expected a whole number",
+    "rate = 10\n[[stage]]\nkind = 'window'\nlength = 4\nseconds = 1": "give one of them",
+    "rate = 10\n[[stage]]\nkind = 'window'\nlengt = 4": "did you mean 'length'?",
+    "rate = 10\n[model]\nkind = 'forrest'": "no model 'forrest'",
+    "rate = 10\n[[stage]]\nkind = 'window'\nlength = 63\n[[stage]]\nkind = 'log_mel'": (
+        "stage 2 (log_mel)"
+    ),
+    "rate = ": "not TOML",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_wrong_files_are_refused_with_the_place(text: str) -> None:
+    with pytest.raises((FormatError, UsageError)) as caught:
+        parse_pipeline(text, "mine.toml").features(1)
+    assert WRONG[text] in str(caught.value)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_unknown_pipeline_names_the_presets() -> None:
+    with pytest.raises(UsageError, match="one of audio, motion"):
+        load_pipeline("audo")
+
+
+def test_recordings_have_to_fit() -> None:
+    recordings, pipeline = tones(), parse_pipeline(TONES.format(kind="log_mel"), "tones")
+    with pytest.raises(DataError, match="1000 samples a second"):
+        compute_features(
+            Recordings(recordings.items, recordings.channels, 44100.0, recordings.labels), pipeline
+        )
+    short = tuple(
+        Recording(item.data[:50], item.label, item.group, item.source) for item in recordings.items
+    )
+    without_padding = parse_pipeline(TONES.format(kind="log_mel").replace("true", "false"), "tones")
+    with pytest.raises(DataError, match="pad = true"):
+        compute_features(
+            Recordings(short, recordings.channels, 1000.0, recordings.labels), without_padding
+        )
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "int32", "float32"])
+def test_wav_files_become_int16(tmp_path: Path, dtype: str) -> None:
+    wave = np.sin(np.arange(200) / 7) * 0.5
+    given: dict[str, NDArray[Any]] = {
+        "int16": (wave * 32768).astype(np.int16),
+        "uint8": (wave * 128 + 128).astype(np.uint8),
+        "int32": (wave * 2**31).astype(np.int32),
+        "float32": wave.astype(np.float32),
+    }
+    wavfile.write(tmp_path / "a.wav", 8000, given[dtype])
+    samples, rate = load_wav(tmp_path / "a.wav")
+    assert rate == 8000
+    assert samples.shape == (200, 1)
+    assert np.abs(samples[:, 0] - wave * 32768).max() < (300 if dtype == "uint8" else 2)
+
+
+def test_folder_of_wav_files(tmp_path: Path) -> None:
+    recordings = load_recordings(SPEECH, label_pattern=r"^(\d)_", group_pattern=r"_([a-z]+)_")
+    assert recordings.rate == 8000
+    assert len(recordings.labels) == 10
+    assert {item.group for item in recordings.items} >= {"george", "lucas"}
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "bad.wav").write_bytes(b"RIFF\x04\0\0\0WAVEjunk")
+    with pytest.raises(DataError, match=r"bad\.wav"):
+        load_recordings(tmp_path)
