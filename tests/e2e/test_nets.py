@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nets.compare import few_nets_of_all_kinds
 from nets.files import FOLDER, NAMES, net
 from tflm import run_rows
 from wingbeat.net.convert import convert_tflite
@@ -58,6 +59,15 @@ def test_targets_answer_as_tflm(target: str, name: str) -> None:
     with open_target(target) as machine:
         found = run_module(machine, program(name).assemble(machine.arch), rows)
     assert np.array_equal(found.outputs, tflm(name, rows))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_random_nets_answer_as_tflm(target: str) -> None:
+    """A few that have every operator."""
+    with open_target(target) as machine:
+        for random in few_nets_of_all_kinds():
+            found = run_module(machine, random.program.assemble(machine.arch), random.rows)
+            assert found.outputs.tobytes() == random.expected.tobytes(), random
 
 
 def test_words_are_heard() -> None:

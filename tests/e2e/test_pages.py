@@ -12,11 +12,14 @@ from docs.record import record
 ROOT = Path(__file__).parents[2]
 # These depend on the versions of the C compiler and of Python's packages, and on free ports.
 VARIES = re.compile(
-    r"\b\d[\d,.]* bytes|│ +\d+ │|─┼─|heap|bytes|sha256|versions?:|\b\d+\.\d+\.\d+\b|µs per run"
+    r"\b\d[\d,.]* bytes|│ +\d+ │|─┼─|heap|hash|bytes|sha256|versions?:|\b\d+\.\d+\.\d+\b"
+    r"|µs per run"
 )
 
+PAGES = ("README.md", "docs/commands.md", "docs/board.md", "docs/nets.md")
 
-@pytest.mark.parametrize("name", ["README.md", "docs/commands.md", "docs/board.md"])
+
+@pytest.mark.parametrize("name", PAGES)
 def test_recorded_output(name: str) -> None:
     page = (ROOT / name).read_text()
     difference = difflib.unified_diff(

@@ -533,11 +533,122 @@ def _reduce_max(net: _Drawing, x: Tensor) -> Tensor | None:
     )
 
 
-def _arg_max(net: _Drawing, x: Tensor) -> Tensor | None:
-    axis = Tensor((1,), "int32", data=[len(x.shape) - 1 if net.chance(0.5) else -1])
-    output = Tensor(x.shape[:-1], "int32")
-    options = {"OutputType": tflite.TensorType.INT32}
-    return net.add("ARG_MAX", [x, axis], output, "ArgMaxOptions", options, 2)
+def _slice(net: _Drawing, x: Tensor) -> Tensor | None:
+    if len(x.shape) > 4:
+        return None
+    begins, sizes, shape = [0], [1], [1]
+    for n in x.shape[1:]:
+        begins.append(net.between(0, n - 1))
+        shape.append(net.between(1, n - begins[-1]))
+        sizes.append(-1 if begins[-1] + shape[-1] == n and net.chance(0.5) else shape[-1])
+    inputs = [x, _int32(*begins), _int32(*sizes)]
+    return net.add("SLICE", inputs, net.like(x, shape), "SliceOptions")
+
+
+def _reverse(net: _Drawing, x: Tensor) -> Tensor | None:
+    axis = _int32(net.between(0, len(x.shape) - 1))
+    return net.add("REVERSE_V2", [x, axis], net.like(x, x.shape), "ReverseV2Options")
+
+
+def _broadcast(net: _Drawing, x: Tensor) -> Tensor | None:
+    shape = [x.shape[0], *(net.between(1, 4) if n == 1 else n for n in x.shape[1:])]
+    return net.add("BROADCAST_TO", [x, _int32(*shape)], net.like(x, shape), "BroadcastToOptions")
+
+
+def _gather(net: _Drawing, x: Tensor) -> Tensor | None:
+    if len(x.shape) < 2:
+        return None
+    axis = net.between(1, len(x.shape) - 1)
+    indices = [net.between(0, x.shape[axis] - 1) for _ in range(net.between(1, 6))]
+    shape = [*x.shape[:axis], len(indices), *x.shape[axis + 1 :]]
+    options = {"Axis": axis if net.chance(0.5) else axis - len(shape)}
+    return net.add("GATHER", [x, _int32(*indices)], net.like(x, shape), "GatherOptions", options)
+
+
+def _depth_to_space(net: _Drawing, x: Tensor) -> Tensor | None:
+    if len(x.shape) != 4 or x.shape[3] % 4:
+        return None
+    shape = (1, 2 * x.shape[1], 2 * x.shape[2], x.shape[3] // 4)
+    options = {"BlockSize": 2}
+    return net.add("DEPTH_TO_SPACE", [x], net.like(x, shape), "DepthToSpaceOptions", options)
+
+
+def _space_to_depth(net: _Drawing, x: Tensor) -> Tensor | None:
+    blocks = [b for b in (2, 3) if len(x.shape) == 4 and not x.shape[1] % b and not x.shape[2] % b]
+    if not blocks:
+        return None
+    block = net.pick(blocks)
+    shape = (1, x.shape[1] // block, x.shape[2] // block, x.shape[3] * block * block)
+    options = {"BlockSize": block}
+    return net.add("SPACE_TO_DEPTH", [x], net.like(x, shape), "SpaceToDepthOptions", options)
+
+
+def _mirror_pad(net: _Drawing, x: Tensor) -> Tensor | None:
+    whole = net.between(0, 1)
+    amounts = [(0, 0)]
+    for n in x.shape[1:]:
+        most = min(2, n if whole else n - 1)
+        amounts.append((net.between(0, most), net.between(0, most)))
+    if not np.any(amounts):
+        return None
+    shape = [n + a + b for n, (a, b) in zip(x.shape, amounts, strict=True)]
+    options = {"Mode": whole}
+    inputs = [x, _numbers(amounts)]
+    return net.add("MIRROR_PAD", inputs, net.like(x, shape), "MirrorPadOptions", options)
+
+
+def _unpack(net: _Drawing, x: Tensor) -> Tensor | None:
+    axes = [axis for axis in range(1, len(x.shape)) if x.shape[axis] <= 6]
+    if not axes:
+        return None
+    axis = net.pick(axes)
+    shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+    outputs = [net.like(x, shape) for _ in range(x.shape[axis])]
+    options = {"Num": len(outputs), "Axis": axis}
+    net.operations.append(Operation("UNPACK", [x], outputs, "UnpackOptions", options))
+    net.made += outputs
+    return outputs[net.between(0, len(outputs) - 1)]
+
+
+def _pack(net: _Drawing, x: Tensor) -> Tensor | None:
+    if len(x.shape) > 3:
+        return None
+    others = [t for t in net.made if t.shape == x.shape and t.dtype == "int8"]
+    inputs = [x, *(net.pick([x, *others]) for _ in range(net.between(0, 3)))]
+    same = [net.add("QUANTIZE", [t], net.like(x, t.shape)) for t in inputs]
+    axis = net.between(1, len(x.shape))
+    shape = [*x.shape[:axis], len(inputs), *x.shape[axis:]]
+    options = {"ValuesCount": len(inputs), "Axis": axis}
+    return net.add("PACK", same, net.like(x, shape), "PackOptions", options)
+
+
+def _split_v(net: _Drawing, x: Tensor) -> Tensor | None:
+    axes = [axis for axis in range(1, len(x.shape)) if x.shape[axis] > 1]
+    if not axes:
+        return None
+    axis = net.pick(axes)
+    first = net.between(1, x.shape[axis] - 1)
+    outputs = []
+    for size in (first, x.shape[axis] - first):
+        outputs.append(net.like(x, (*x.shape[:axis], size, *x.shape[axis + 1 :])))
+    sizes = _int32(first, x.shape[axis] - first)
+    inputs = [x, sizes, Tensor((), "int32", data=axis)]
+    split = Operation("SPLIT_V", inputs, outputs, "SplitVOptions", {"NumSplits": 2}, 2)
+    net.operations.append(split)
+    net.made += outputs
+    return outputs[net.between(0, 1)]
+
+
+def _arg(kind: str) -> _Kind:
+    def drawn(net: _Drawing, x: Tensor) -> Tensor | None:
+        axis = net.between(1, len(x.shape) - 1) if len(x.shape) > 1 else 0
+        output = Tensor((*x.shape[:axis], *x.shape[axis + 1 :]), "int32")
+        options = {"OutputType": tflite.TensorType.INT32}
+        number = _int32(axis if net.chance(0.5) else axis - len(x.shape))
+        name = "ArgMaxOptions" if kind == "ARG_MAX" else "ArgMinOptions"
+        return net.add(kind, [x, number], output, name, options, 2)
+
+    return drawn
 
 
 def _dequantize(net: _Drawing, x: Tensor) -> Tensor | None:
@@ -572,12 +683,23 @@ KINDS: Mapping[str, _Kind] = {
     "SPLIT": _split,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "RESHAPE": _reshape,
-    "ARG_MAX": _arg_max,
+    "SLICE": _slice,
+    "REVERSE_V2": _reverse,
+    "BROADCAST_TO": _broadcast,
+    "GATHER": _gather,
+    "DEPTH_TO_SPACE": _depth_to_space,
+    "SPACE_TO_DEPTH": _space_to_depth,
+    "MIRROR_PAD": _mirror_pad,
+    "PACK": _pack,
+    "UNPACK": _unpack,
+    "SPLIT_V": _split_v,
+    "ARG_MIN": _arg("ARG_MIN"),
+    "ARG_MAX": _arg("ARG_MAX"),
     "DEQUANTIZE": _dequantize,
 }
 """What a net is drawn from. The last ones only end a net."""
 
-_ENDS = ("ARG_MAX", "DEQUANTIZE")
+_ENDS = ("ARG_MIN", "ARG_MAX", "DEQUANTIZE")
 _MIDDLE = tuple(kind for kind in KINDS if kind not in _ENDS)
 
 

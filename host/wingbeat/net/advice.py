@@ -43,11 +43,9 @@ _ADVICE: dict[str, str] = {
     "DIV": f"multiply by the inverse: {_CONSTANT}",
     "CONV_3D": "use Conv2D",
     "SUM": "use a mean (GlobalAveragePooling)",
-    "GATHER": "use slices",
-    "SLICE": "write it as x[:, a:b], which becomes STRIDED_SLICE",
+    "TILE": "use UpSampling2D or BROADCAST_TO (tf.broadcast_to)",
     "CAST": "keep the whole net in int8: cast inputs before the net",
     "EMBEDDING_LOOKUP": "look the rows up before the net",
-    "ARG_MIN": "negate in front of argmax",
 }
 
 _ANYTHING = "leave it out, or do it before or after the net"

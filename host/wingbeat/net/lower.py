@@ -16,9 +16,10 @@ from wingbeat.net.rules_of_elements import RULES as ELEMENTS
 from wingbeat.net.rules_of_layout import RULES as LAYOUT
 from wingbeat.net.rules_of_pools import RULES as POOLS
 from wingbeat.net.rules_of_sums import RULES as SUMS
+from wingbeat.net.rules_of_transposed import RULES as TRANSPOSED
 from wingbeat.net.simplify import simplify
 
-RULES: Mapping[str, Rule] = {**ELEMENTS, **LAYOUT, **POOLS, **SUMS}
+RULES: Mapping[str, Rule] = {**ELEMENTS, **LAYOUT, **POOLS, **SUMS, **TRANSPOSED}
 """The rule of each kind of operator that can be converted."""
 
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")

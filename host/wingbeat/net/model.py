@@ -147,9 +147,31 @@ class Slice:
 
 @dataclass(frozen=True)
 class Pack:
-    """Options of PACK."""
+    """Options of PACK and UNPACK."""
 
     axis: int = 0
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Options of GATHER."""
+
+    axis: int = 0
+    batch_dims: int = 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Options of DEPTH_TO_SPACE and SPACE_TO_DEPTH."""
+
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Options of MIRROR_PAD: whether the border itself is repeated (SYMMETRIC)."""
+
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +193,9 @@ Options = (
     | Reduce
     | Slice
     | Pack
+    | Gathering
+    | Block
+    | Mirror
     | Resize
 )
 

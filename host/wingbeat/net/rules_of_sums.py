@@ -30,24 +30,24 @@ def _dense(net: Lowering, node: Node) -> None:
     source, result, options = net.input(node), net.output(node), options_of(node, Dense)
     if options.shuffled:
         raise RefusedError("its weights are shuffled", "convert with the default weights format")
-    weights = _weights(net, node, 1, dimensions=2)
+    weights = weights_of(net, node, 1, dimensions=2)
     outputs, inputs = weights.shape
     rows, rest = divmod(source.n_elements, inputs)
     if rest:
         raise FormatError(f"an input of {source.n_elements} elements for {inputs} weights")
     expect_size(result, rows * outputs)
-    bias = _bias(net, node, 2, outputs)
-    scaled = _scaled(net, node, outputs, options.activation)
+    bias = bias_of(net, node, 2, outputs)
+    numbers = scaled(net, node, outputs, options.activation)
     if rows == 1:
-        layer: Operator = dense(weights, bias, **scaled)
+        layer: Operator = dense(weights, bias, **numbers)
     else:
         shape = (rows, 1, inputs)
-        layer = conv2d(weights[:, None, None], bias, shape=shape, **scaled)
+        layer = conv2d(weights[:, None, None], bias, shape=shape, **numbers)
     net.emit(node, layer, net.source(node), node.outputs[0])
 
 
 def _conv(net: Lowering, node: Node) -> None:
-    weights = _weights(net, node, 1, dimensions=4)
+    weights = weights_of(net, node, 1, dimensions=4)
     channels, groups = image(net, node).shape[3], 1
     if weights.shape[3] != channels:
         groups, rest = divmod(channels, weights.shape[3])
@@ -60,7 +60,7 @@ def _conv(net: Lowering, node: Node) -> None:
 
 
 def _depthwise(net: Lowering, node: Node) -> None:
-    weights = _weights(net, node, 1, dimensions=4, axis=3)
+    weights = weights_of(net, node, 1, dimensions=4, axis=3)
     channels = image(net, node).shape[3]
     if weights.shape[0] != 1 or weights.shape[3] % channels:
         raise FormatError(f"weights {list(weights.shape)} for an input of {channels} channels")
@@ -113,28 +113,30 @@ def _window(net: Lowering, node: Node, kernel: tuple[int, ...], channels: int) -
     )
     expect_shape(result, (1, rows, columns, channels))
     return {
-        "bias": _bias(net, node, 2, channels),
+        "bias": bias_of(net, node, 2, channels),
         "shape": source.shape[1:],
         "stride": options.stride,
         "dilation": options.dilation,
         "padding": padding,
-        **_scaled(net, node, channels, options.activation),
+        **scaled(net, node, channels, options.activation),
     }
 
 
-def _scaled(net: Lowering, node: Node, channels: int, activation: str) -> dict[str, Any]:
+def scaled(
+    net: Lowering, node: Node, channels: int, activation: str, source: int = 0
+) -> dict[str, Any]:
     """The arguments that every factory here takes.
 
     TFLM multiplies the scales in float64 for all of these operators, also where the weights of a
     dense layer have a single scale: tests/e2e/test_nets.py shows it.
     """
-    source, result = net.input(node), net.output(node)
+    tensor, result = net.input(node, source), net.output(node)
     quantization = net.tensors[net.operand(node, 1)].quantization
     assert quantization is not None
-    factors = source.scale * quantization.scale.astype(np.float64) / result.scale
+    factors = tensor.scale * quantization.scale.astype(np.float64) / result.scale
     low, high = limits_of(activation, result)
     return {
-        "input_zero_point": source.zero_point,
+        "input_zero_point": tensor.zero_point,
         "factors": np.broadcast_to(factors, channels),
         "output_zero_point": result.zero_point,
         "low": low,
@@ -142,7 +144,7 @@ def _scaled(net: Lowering, node: Node, channels: int, activation: str) -> dict[s
     }
 
 
-def _weights(
+def weights_of(
     net: Lowering, node: Node, number: int, *, dimensions: int, axis: int = 0
 ) -> NDArray[np.int8]:
     """Constant weights, symmetric, with a scale for the tensor or for each index of `axis`."""
@@ -164,7 +166,7 @@ def _weights(
     return values
 
 
-def _bias(net: Lowering, node: Node, number: int, channels: int) -> NDArray[np.int32]:
+def bias_of(net: Lowering, node: Node, number: int, channels: int) -> NDArray[np.int32]:
     if number >= len(node.inputs) or node.inputs[number] is None:
         return np.zeros(channels, np.int32)
     bias = net.constant(node, number, "int32")

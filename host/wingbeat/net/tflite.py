@@ -26,11 +26,14 @@ from wingbeat.net.flatbuffer import (
 )
 from wingbeat.net.model import (
     Activation,
+    Block,
     Concatenation,
     Convolution,
     Dense,
+    Gathering,
     Graph,
     Leaky,
+    Mirror,
     Node,
     Options,
     Pack,
@@ -47,7 +50,7 @@ IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
 
 MAX_DIMENSIONS = 8
-MAX_ELEMENTS = 1 << 26
+MAX_ELEMENTS = 1 << 23
 """Of a tensor: far more than a board holds, few enough that nothing here takes long."""
 
 MAX_OPERATORS = 4096
@@ -80,6 +83,11 @@ _OPTIONS: dict[str, dict[int, Field]] = {
     "LeakyReluOptions": _words(1),
     "StridedSliceOptions": _words(6, _5=_BYTE),
     "PackOptions": _words(2),
+    "UnpackOptions": _words(2),
+    "GatherOptions": _words(2),
+    "DepthToSpaceOptions": _words(1),
+    "SpaceToDepthOptions": _words(1),
+    "MirrorPadOptions": {0: _BYTE},
     "ResizeNearestNeighborOptions": {0: _BYTE, 1: _BYTE},
 }
 """Fields of the options that are read, by their number in the schema."""
@@ -89,10 +97,10 @@ _NEEDED = {
     for count, kinds in {
         1: "RESHAPE SQUEEZE EXPAND_DIMS AVERAGE_POOL_2D MAX_POOL_2D SOFTMAX CONCATENATION RELU"
         " RELU6 RELU_N1_TO_1 LEAKY_RELU LOGISTIC TANH HARD_SWISH ELU ABS QUANTIZE DEQUANTIZE"
-        " RESIZE_NEAREST_NEIGHBOR",
+        " RESIZE_NEAREST_NEIGHBOR DEPTH_TO_SPACE SPACE_TO_DEPTH PACK UNPACK",
         2: "CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED PAD MEAN REDUCE_MAX ADD SUB MUL TRANSPOSE"
-        " ARG_MAX SPLIT",
-        3: "TRANSPOSE_CONV PADV2 SPLIT_V",
+        " ARG_MAX ARG_MIN SPLIT REVERSE_V2 BROADCAST_TO GATHER MIRROR_PAD",
+        3: "TRANSPOSE_CONV PADV2 SPLIT_V SLICE",
         4: "STRIDED_SLICE",
     }.items()
     for kind in kinds.split()
@@ -397,6 +405,11 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Options], Options]] = {
     "LEAKY_RELU": ("LeakyReluOptions", lambda o: Leaky(o.Alpha()), Leaky()),
     "STRIDED_SLICE": ("StridedSliceOptions", _slice, Slice()),
     "PACK": ("PackOptions", lambda o: Pack(o.Axis()), Pack()),
+    "UNPACK": ("UnpackOptions", lambda o: Pack(o.Axis()), Pack()),
+    "GATHER": ("GatherOptions", lambda o: Gathering(o.Axis(), o.BatchDims()), Gathering()),
+    "DEPTH_TO_SPACE": ("DepthToSpaceOptions", lambda o: Block(o.BlockSize()), Block()),
+    "SPACE_TO_DEPTH": ("SpaceToDepthOptions", lambda o: Block(o.BlockSize()), Block()),
+    "MIRROR_PAD": ("MirrorPadOptions", lambda o: Mirror(o.Mode() == 1), Mirror()),
     "RESIZE_NEAREST_NEIGHBOR": (
         "ResizeNearestNeighborOptions",
         lambda o: Resize(bool(o.AlignCorners()), bool(o.HalfPixelCenters())),
