@@ -154,6 +154,8 @@ class Kernels:
         if in_place is not None:
             shared = (in_place[0], len(inputs) + in_place[1])
         given = dict(memory or {})
+        if in_place is not None and given:
+            given[shared[1]] = inputs[shared[0]]
         n_given = max([len(inputs), *(position + 1 for position in given)])
         numbers = (len(inputs), n_given)
         self._add(kernel, params, operands, *numbers, run=True, shared=shared)

@@ -56,7 +56,10 @@ def test_kernels_in_place_equal_the_reference(kernels: Kernels) -> None:
     for case, pair in todo:
         inputs = [array.tobytes() for array in case.inputs]
         operands = operands_of(case.operator)
-        kernels.run(case.operator.KERNEL, case.params, operands, *inputs, in_place=pair)
+        memory = {each.position: each.before.tobytes() for each in case.memory}
+        kernels.run(
+            case.operator.KERNEL, case.params, operands, *inputs, in_place=pair, memory=memory
+        )
     for (case, _), result in zip(todo, kernels.results(), strict=True):
         assert result.status == OK, case.name
         first = len(case.inputs)

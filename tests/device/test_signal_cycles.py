@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rp2040.bare import BareCore, Result
+from scipy import signal
 
 from wingbeat.reference import DTYPES, Operator
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
+from wingbeat.reference.biquads import biquads
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.power_spectrum import power_spectrum
 
 SPECTRUM_CYCLES = 100_000  # of 512 points
+BIQUAD_CYCLES = 30  # a sample and section
 LOG_MEL_CYCLES = 180_000  # of 512 points and 40 bands
 
 
@@ -74,3 +77,15 @@ def test_cycles_of_log_mel(core: BareCore) -> None:
     spectrum = core.run(power_spectrum(512), x)
     bands = core.run(log_band_energies(mel_bands(16000, 512, 40)), *spectrum.outputs)
     assert (spectrum.cycles + bands.cycles).max() <= LOG_MEL_CYCLES
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_biquads(core: BareCore, channels: int) -> None:
+    sos = signal.ellip(6, 0.5, 60, 0.3, output="sos")
+    check_operator(core, biquads(sos, 50, channels, keep=False), loud_noise(3, 50 * channels))
+
+
+def test_cycles_of_biquads(core: BareCore) -> None:
+    sos = signal.butter(4, 0.2, output="sos")
+    result = core.run(biquads(sos, 256, keep=False), loud_noise(3, 256))
+    assert result.cycles[1:].max() / 256 / len(sos) <= BIQUAD_CYCLES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vectors import band_energies, log2, matrix, power_spectrum, window
+from vectors import band_energies, biquads, log2, matrix, power_spectrum, window
 from wingbeat.reference import Operator
 
-MODULES = (power_spectrum, band_energies, log2, matrix, window)
+MODULES = (power_spectrum, band_energies, log2, matrix, biquads, window)
 
 
 def small_signal_operators() -> Iterator[Operator]:
