@@ -309,24 +309,29 @@ class Pipeline:
         """
         block, steps = self.steps(n_channels)
         builder, tensor = _start(block, n_channels, steps)
-        numbers = {0: tensor}
-        for call in model.calls:
-            n_inputs, n_outputs = len(call.operator.inputs), len(call.operator.outputs)
-            inputs = [numbers[index] for index in call.operands[:n_inputs]]
-            first = builder.add(call.operator, *inputs)
-            for i, index in enumerate(call.operands[n_inputs : n_inputs + n_outputs]):
-                numbers[index] = first + i
-        return builder.finish(
-            model.name,
-            numbers[model.output_tensor],
-            model.decision,
-            numbers[model.decision_tensor],
-            shape=model.output.shape,
-            scale=model.output.scale,
-            zero_point=model.output.zero_point,
-            labels=model.labels,
-            meta=model.meta,
-        )
+        return append(builder, tensor, model)
+
+
+def append(builder: ProgramBuilder, tensor: int, model: Program) -> Program:
+    """A program of what a builder has, and of another program that takes one of its tensors."""
+    numbers = {0: tensor}
+    for call in model.calls:
+        n_inputs, n_outputs = len(call.operator.inputs), len(call.operator.outputs)
+        inputs = [numbers[index] for index in call.operands[:n_inputs]]
+        first = builder.add(call.operator, *inputs)
+        for i, index in enumerate(call.operands[n_inputs : n_inputs + n_outputs]):
+            numbers[index] = first + i
+    return builder.finish(
+        model.name,
+        numbers[model.output_tensor],
+        model.decision,
+        numbers[model.decision_tensor],
+        shape=model.output.shape,
+        scale=model.output.scale,
+        zero_point=model.output.zero_point,
+        labels=model.labels,
+        meta=model.meta,
+    )
 
 
 def _start(block: int, n_channels: int, steps: list[Step]) -> tuple[ProgramBuilder, int]:

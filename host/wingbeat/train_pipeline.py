@@ -6,8 +6,11 @@ computes the same.
 
 from __future__ import annotations
 
+import runpy
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +19,19 @@ from numpy.typing import NDArray
 from .convert import convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
-from .pipeline import Pipeline, Shape
-from .program import Program
-from .recordings import Recording, Recordings, to_int16
+from .nets import NETS, MakeNet
+from .pipeline import ModelOptions, Pipeline, Shape, append
+from .program import Descriptor, Program, ProgramBuilder
+from .recordings import Recording, Recordings, optional_module, to_int16
+from .reference.activations import Quantization
+from .reference.rescale import rescale
 from .stream import Stream, pace_of
 from .train import ForestOptions, Progress, fit_forest, versions
 from .version import __version__
 from .windows import split_by_group
 
 _TREES = ("forest", "extra-trees", "tree", "boosting")
+_CALIBRATION = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,11 +260,113 @@ def _fit(
 ) -> tuple[Program, NDArray[np.int64] | None]:
     """The model as a program on features, and what it said of the test rows before quantization."""
     options = pipeline.model
-    if options.kind not in _TREES:
-        raise UsageError(f"{pipeline.name}: no model {options.kind!r} yet")
-    trees = ForestOptions(
-        options.trees, options.max_depth, options.min_samples_leaf, kind=options.kind
+    x, y = features.x, features.y
+    if options.kind in _TREES:
+        trees = ForestOptions(
+            options.trees, options.max_depth, options.min_samples_leaf, kind=options.kind
+        )
+        forest = fit_forest(x[train], y[train], options=trees, seed=seed)
+        program = convert(forest, name=name, dtype="int16", labels=labels, rows=x)
+        return program, forest.predict(x[test].astype(np.float32)).astype(np.int64)
+    if options.kind == "mlp":
+        return _fit_mlp(options, features, train, test, name, labels, seed)
+    return _fit_net(options, features, train, test, name, labels, seed)
+
+
+def _fit_mlp(
+    options: ModelOptions,
+    features: Features,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    name: str,
+    labels: tuple[str, ...],
+    seed: int,
+) -> tuple[Program, NDArray[np.int64]]:
+    """A multilayer perceptron on features of which each was brought to mean 0 and deviation 1."""
+    networks = optional_module("sklearn.neural_network", "training an mlp", "scikit-learn")
+    pipelines = optional_module("sklearn.pipeline", "training an mlp", "scikit-learn")
+    scalers = optional_module("sklearn.preprocessing", "training an mlp", "scikit-learn")
+    threads = optional_module("threadpoolctl", "training an mlp", "scikit-learn")
+    perceptron = networks.MLPClassifier(
+        tuple(options.hidden), max_iter=options.epochs, alpha=1e-3, random_state=seed
     )
-    estimator = fit_forest(features.x[train], features.y[train], options=trees, seed=seed)
-    program = convert(estimator, name=name, dtype="int16", labels=labels, rows=features.x)
-    return program, estimator.predict(features.x[test].astype(np.float32)).astype(np.int64)
+    estimator = pipelines.make_pipeline(scalers.StandardScaler(), perceptron)
+    with threads.threadpool_limits(1), warnings.catch_warnings():
+        # The number of epochs is the pipeline's choice, so it need not have converged.
+        warnings.simplefilter("ignore")
+        estimator.fit(features.x[train].astype(np.float64), features.y[train])
+    rows = features.x[train].astype(np.float64)
+    on_int8 = convert(estimator, name=name, dtype="int8", labels=labels, rows=rows)
+    return _with_int16_input(on_int8), estimator.predict(features.x[test].astype(np.float64))
+
+
+def _with_int16_input(program: Program) -> Program:
+    """The program behind an operator that makes int8 of int16 in steps of 1."""
+    n = program.input.n_elements
+    builder = ProgramBuilder(Descriptor("h", program.input.shape))
+    quantization = Quantization(program.input.scale, program.input.zero_point)
+    first = builder.add(rescale(n, 1.0, 0, quantization), 0)
+    return append(builder, first, program)
+
+
+def _fit_net(
+    options: ModelOptions,
+    features: Features,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    name: str,
+    labels: tuple[str, ...],
+    seed: int,
+) -> tuple[Program, NDArray[np.int64]]:
+    """A net of Keras on features over a power of two near their deviation."""
+    from .net.keras import convert_keras
+
+    keras = optional_module("keras", "training a net", '"wingbeat[keras]"')
+    step = 2.0 ** -round(np.log2(max(float(features.x[train].std()), 1.0)))
+    shape = (features.shape.length, features.shape.width, 1)
+
+    def rows(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        scaled = features.x[numbers].reshape(-1, *shape) * step
+        return np.asarray(scaled, np.float32)
+
+    keras.utils.set_random_seed(seed)
+    model = find_net(options.net)(keras, shape, len(labels))
+    model.compile(
+        keras.optimizers.Adam(2e-3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    model.fit(
+        rows(train),
+        features.y[train],
+        batch_size=64,
+        epochs=options.epochs,
+        verbose=0,
+        shuffle=True,
+    )
+    drawn = np.random.default_rng(seed).choice(train, min(len(train), _CALIBRATION), replace=False)
+    program = convert_keras(model, rows(np.sort(drawn)), name=name, labels=labels, raw_step=step)
+    expected = model.predict(rows(test), verbose=0).argmax(axis=1)
+    return replace(program, golden=None), np.asarray(expected, np.int64)
+
+
+def find_net(name: str) -> MakeNet:
+    """The function that makes a net: by a name of `NETS`, or FILE.py:FUNCTION.
+
+    Raises
+    ------
+    UsageError
+        There is no such name, file or function.
+    """
+    if name in NETS:
+        return NETS[name]
+    path, _, function = name.rpartition(":")
+    if not path.endswith(".py") or not Path(path).is_file():
+        raise UsageError(
+            f"no net {name!r}: expected one of {', '.join(NETS)}, or FILE.py:FUNCTION with a file"
+            " that is there"
+        )
+    found = runpy.run_path(path).get(function)
+    if not callable(found):
+        raise UsageError(f"{path} has no function {function!r}")
+    made: MakeNet = found
+    return made

@@ -52,9 +52,11 @@ def tones(seed: int = 1) -> Recordings:
     return Recordings(tuple(items), ("channel_0",), 1000.0, ("high", "low"))
 
 
+@pytest.mark.parametrize("model", ["forest", "mlp"])
 @pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
-def test_program_answers_as_the_features_it_was_trained_on(kind: str) -> None:
-    recordings, pipeline = tones(), parse_pipeline(TONES.format(kind=kind), "tones")
+def test_program_answers_as_the_features_it_was_trained_on(kind: str, model: str) -> None:
+    text = TONES.format(kind=kind).replace("forest", model)
+    recordings, pipeline = tones(), parse_pipeline(text, "tones")
     trained = train_pipeline(recordings, pipeline, name="tones", seed=3)
     assert trained.report.accuracy == 1.0
     assert {*trained.features.groups[trained.train]} & {*trained.features.groups[trained.test]} == (

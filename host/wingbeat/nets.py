@@ -1,0 +1,73 @@
+"""Nets that a pipeline can name: each takes keras, the shape of the features and the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+MakeNet = Callable[[Any, tuple[int, ...], int], Any]
+
+
+def small_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
+    """A convolution and three separable ones over frames and bands, for log-mel features.
+
+    Parameters
+    ----------
+    keras : module
+    shape : tuple of int
+        Frames, bands, 1.
+    n_classes : int
+
+    Returns
+    -------
+    keras.Model
+        Not compiled; ends with logits.
+    """
+    layers = keras.layers
+    model = keras.Sequential([layers.Input(shape)], name="small_cnn")
+
+    def normed(layer: Any) -> None:
+        model.add(layer)
+        model.add(layers.BatchNormalization())
+        model.add(layers.ReLU())
+
+    normed(layers.Conv2D(16, 5, strides=2, padding="same", use_bias=False))
+    for channels, stride in ((32, 1), (48, 2), (64, (2, 1))):
+        normed(layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False))
+        normed(layers.Conv2D(channels, 1, use_bias=False))
+    model.add(layers.GlobalAveragePooling2D())
+    model.add(layers.Dropout(0.3))
+    model.add(layers.Dense(n_classes))
+    return model
+
+
+def wave_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
+    """Three convolutions over time, for windows of raw samples.
+
+    Parameters
+    ----------
+    keras : module
+    shape : tuple of int
+        Samples, channels, 1.
+    n_classes : int
+
+    Returns
+    -------
+    keras.Model
+        Not compiled; ends with logits.
+    """
+    layers = keras.layers
+    model = keras.Sequential([layers.Input(shape)], name="wave_cnn")
+    model.add(layers.Reshape(shape[:2]))
+    for channels, kernel, stride in ((12, 7, 2), (16, 5, 2), (24, 5, 1)):
+        model.add(layers.Conv1D(channels, kernel, strides=stride, use_bias=False))
+        model.add(layers.BatchNormalization())
+        model.add(layers.ReLU())
+        model.add(layers.Dropout(0.2))
+    model.add(layers.GlobalAveragePooling1D())
+    model.add(layers.Dense(n_classes))
+    return model
+
+
+NETS: Mapping[str, MakeNet] = {"small_cnn": small_cnn, "wave_cnn": wave_cnn}
+"""By name."""
