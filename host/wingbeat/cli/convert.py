@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +28,7 @@ from wingbeat.errors import DataError, FormatError, ModelError, UsageError
 from wingbeat.forest.model import Forest
 from wingbeat.net.model import Graph
 from wingbeat.net.perceptron import Perceptron
+from wingbeat.prefer import Choice, small_form
 from wingbeat.program import FORMAT_VERSION, Program
 
 _MANY = 0.02
@@ -39,6 +40,13 @@ class Missing(str, Enum):
 
     RIGHT = "right"
     FOLLOW = "follow"
+
+
+class Prefer(str, Enum):
+    """What matters more where layers have two forms."""
+
+    SPEED = "speed"
+    SIZE = "size"
 
 
 class Ends(str, Enum):
@@ -117,6 +125,13 @@ def convert(
             " By default as the file has it."
         ),
     ] = None,
+    prefer: Annotated[
+        Prefer | None,
+        typer.Option(
+            help="Nets: the fast form of each layer, or the one that needs fewer kernels. By"
+            " default speed, if that fits the board."
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="The module's name inside the file; by default that of the file."),
@@ -166,6 +181,9 @@ def convert(
             _refuse_options({"--targets": targets is not None}, f"{source} are trees", "use --rows")
             _refuse_options({"--io": io is not None}, "--io is for nets", "use --dtype")
             program = _converted(model, source, called, dtype, labels, rows, missing, output_scale)
+        choice = small_form(program)
+        if choice is not None and _takes_small(prefer, program, target, board):
+            program = choice.program
         module = None if target is None else program.assemble(target)
     if module is None:
         program.save(output)
@@ -179,7 +197,44 @@ def convert(
         )
     _warn_of_rounding(program)
     document = _document(output, program, module, board)
+    document["prefer"] = None if choice is None else _traded(choice, program, target)
     emit(as_json, document, *_shown(document, program))
+
+
+def _takes_small(
+    prefer: Prefer | None, program: Program, arch: str | None, board: str | None
+) -> bool:
+    """Whether the small form is asked for, or the fast one does not fit the board's heap."""
+    if prefer is not None or arch is None or board is None:
+        return prefer is Prefer.SIZE
+    from wingbeat.check import heap_need
+
+    limit = board_named(board).heap
+    return limit is not None and heap_need(program.assemble(arch)).total > limit
+
+
+def _traded(choice: Choice, program: Program, arch: str | None) -> dict[str, Any]:
+    known = [trade.cycles for trade in choice.trades if trade.cycles is not None]
+    return {
+        "chosen": "size" if program is choice.program else "speed",
+        "bytes_of_size": None if arch is None else -choice.bytes_saved(arch),
+        "cycles_of_size": sum(known) if len(known) == len(choice.trades) else None,
+        "layers": [asdict(trade) for trade in choice.trades],
+    }
+
+
+def _traded_in_words(traded: dict[str, Any]) -> str:
+    """What the choice between size and speed cost and bought."""
+    layers = "; ".join(
+        f"operator {trade['layer'] + 1}, {trade['what']}" for trade in traded["layers"]
+    )
+    cost = traded["cycles_of_size"]
+    time = "" if cost is None else f" and {cost:+,.0f} cycles (estimated, Cortex-M0+)"
+    saved = traded["bytes_of_size"]
+    size = "one kernel less" if saved is None else f"{saved:+,} bytes"
+    if traded["chosen"] == "size":
+        return f"size: {size}{time}. {layers}"
+    return f"speed; --prefer size would be {size}{time}. {layers}"
 
 
 def _arch_of(output: Path, arch: str | None, board: str | None) -> str | None:
@@ -351,6 +406,8 @@ def _shown(document: dict[str, Any], program: Program) -> list[Any]:
         "int8": quantization_in_words(program.meta.get("quantization")),
         "hash": program.hash,
     }
+    if document["prefer"]:
+        rows["prefers"] = _traded_in_words(document["prefer"])
     shown: list[Any] = [Text(f"{document['file']}{where}")]
     shown.append(facts({key: value for key, value in rows.items() if value}))
     if "core" in sizes:
