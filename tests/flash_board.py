@@ -28,20 +28,18 @@ import os, sys
 import vfs as _vfs
 class _Chip:
     def __init__(self, path, block, blocks):
-        self.path, self.block, self.blocks = path, block, blocks
+        self.file, self.block, self.blocks = open(path, "r+b"), block, blocks
     def readblocks(self, number, data, offset=0):
-        with open(self.path, "rb") as f:
-            f.seek(number * self.block + offset)
-            f.readinto(data)
+        self.file.seek(number * self.block + offset)
+        self.file.readinto(data)
     def writeblocks(self, number, data, offset=None):
         self._write(number * self.block + (offset or 0), bytes(data))
     def _write(self, at, data):
         last = {cut} >= 0 and os.stat({ops!r})[6] >= {cut}
         with open({ops!r}, "ab") as f:
             f.write(b"x")
-        with open(self.path, "r+b") as f:
-            f.seek(at)
-            f.write(data[:int(len(data) * {share})] if last else data)
+        self.file.seek(at)
+        self.file.write(data[:int(len(data) * {share})] if last else data)
         if last:
             os.system("kill -9 $PPID")
     def ioctl(self, request, argument):

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 from flash_board import FlashBoard
@@ -52,6 +52,13 @@ def iris(trees: int, name: str = "iris") -> Program:
     x = np.round(x * 10)
     forest = RandomForestClassifier(trees, max_depth=4, random_state=trees).fit(x, y)
     return convert(forest, name=name, dtype="uint8", rows=x)
+
+
+def digits(trees: int) -> Program:
+    """Return a larger forest: 20 trees are about 60 pages of a Pico's flash."""
+    x, y = load_digits(return_X_y=True)
+    forest = RandomForestClassifier(trees, max_depth=8, random_state=1).fit(x, y)
+    return convert(forest, name="digits", dtype="uint8", rows=x)
 
 
 def proven(transport: Transport, *candidates: Program) -> Program:

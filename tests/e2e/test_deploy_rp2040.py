@@ -18,26 +18,20 @@ import numpy as np
 import pytest
 import serial
 from sklearn.datasets import load_digits
-from sklearn.ensemble import RandomForestClassifier
 from typer.testing import CliRunner
 
-from power_cuts import PicoDeploys, iris, proven, switched_on
-from wingbeat import Program, convert
+from power_cuts import PicoDeploys, digits, iris, proven, switched_on
+from wingbeat import Program
 from wingbeat.cli import app
 from wingbeat.targets.rp2040 import FILESYSTEM_SIZE, ROMFS_SIZE, new_flash
 from wingbeat.transport import open_transport
 
-X, Y = load_digits(return_X_y=True)
+X, _ = load_digits(return_X_y=True)
 MAIN = """\
 import digits
 model = digits.Model()
 print("main:", model.info["hash"], model.labels[model.predict(bytes({row}))])
 """
-
-
-def digits(trees: int) -> Program:
-    forest = RandomForestClassifier(trees, max_depth=6, random_state=1).fit(X, Y)
-    return convert(forest, name="digits", dtype="uint8", rows=X)
 
 
 @pytest.fixture(scope="module")

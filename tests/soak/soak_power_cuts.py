@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from power_cuts import Deploys, PicoDeploys, iris
+from power_cuts import Deploys, PicoDeploys, digits, iris
 
 BOARDS = [(kind, romfs) for kind in ("VfsLfs2", "VfsFat") for romfs in (False, True)]
 PAIRS = 60
@@ -26,7 +26,7 @@ def deploys(request: pytest.FixtureRequest, tmp_path: Path) -> Deploys:
 
 @pytest.fixture(params=[False, True], ids=["files", "romfs"])
 def pico(request: pytest.FixtureRequest, tmp_path: Path) -> PicoDeploys:
-    return PicoDeploys(tmp_path, iris(9), iris(10), iris(2, "other"), romfs=request.param)
+    return PicoDeploys(tmp_path, digits(19), digits(20), iris(2, "other"), romfs=request.param)
 
 
 def tell(
