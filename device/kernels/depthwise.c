@@ -8,7 +8,12 @@
 //
 // The map is cut into three parts of equal size along its lines. A position of the three is packed
 // into two words, x0 + 2^21 x1 and x2 + 2^11 x1, so that two products make a tap of three outputs.
+//
+// Compiled twice, so that a module carries only what its model needs:
+//   without defines   any layer
+//   DEPTHWISE_3X3     3 x 3, no dilation of the places, multiplier 1, short scale with ReLU
 #include "kernels/kernel.h"
+#include "kernels/operands.h"
 #include "kernels/scale.h"
 
 #define MAX_POSITIONS 0xfffffu
@@ -17,7 +22,7 @@
 #define PARTS 3u
 #define WORDS 2u    // of a packed position
 #define POSITION 8u // bytes of a packed position
-#define WIDE 1u
+#define WIDE 1u // forms of the scale
 #define SHORT 2u
 
 typedef struct {
@@ -48,47 +53,103 @@ typedef struct {
     int32_t offset;
 } short_t;
 
-// Bytes from one position to the next, in the input or the output.
-typedef struct {
-    uint32_t line;
-    uint32_t place;
-} pitch_t;
-
-// Where the lines of the three parts lie in the input, and where they are packed. Bytes.
+// What `pack` needs. All but pointers and n_lines in bytes.
 typedef struct {
     const uint8_t *x;   // the current channel of the input
     uint32_t from;      // from x to the first part's first line, or to where that would be
     uint32_t to_second; // from a line of the first part to the one of the second
     uint32_t to_third;
-    uint32_t limit;   // from x to behind the last line
-    uint32_t line;    // from a line to the next
-    uint32_t place;   // from a place to the next
-    uint32_t *packed; // the first place that is not padding
-    uint32_t length;  // of the packed places of a line that are not padding
-    uint32_t rest;    // from behind them to those of the next line
-    uint32_t n_lines; // 1 or more
+    uint32_t limit;  // from x to behind the last line
+    uint32_t line;   // from a line to the next
+    uint32_t place;  // from a place to the next
+    uint8_t *packed; // the first place that is not padding
+    uint32_t length; // packed, of the places of a line that are not padding
+    uint32_t rest;   // packed, from behind them to those of the next line
     const uint8_t *fill;
+    uint32_t line_rest; // from behind the places of a line to the next line
+    uint32_t pitch;     // packed, from a line to the next
+    uint8_t *end;       // packed, behind the places of the last line
 } parts_t;
 
-// What is the same for all channels, and the current channel.
+// What `convolve` needs: the first part is copied to the stack, the rest is kept in registers.
+// Steps to what follows behind something can be negative, modulo 2^32.
 typedef struct {
-    const depthwise_t *layer;
-    uint32_t *packed;       // of the current channel
-    int32_t *weights;       // of the current output channel, as words
-    uint32_t words;         // in a packed line
-    uint32_t positions;     // packed
-    uint32_t part;          // lines of the output in a part
-    uint32_t starts[PARTS]; // first line of each part
-    pitch_t out;
-    const void *channel; // of the scale: short_t or wb_wide_t
-} job_t;
+    int32_t weights[9]; // of a 3 x 3 kernel
+    uint32_t coarse;    // the factor's high part
+    uint32_t shift;     // | SIGNED, or WIDE_FORM
+    uint32_t back;      // 3 x 3: from the last line of taps to the first one of the next place
+    uint32_t second;    // from an output of the first part to the one of the second
+    uint32_t third;
+    uint32_t out_place;   // from an output to the next
+    const uint8_t *end;   // of the places of a line if it is 3 x 3, else 0
+    const uint8_t *any;   // the same if it is not 3 x 3
+    const uint8_t *last;  // the end of the last line
+    uint32_t line;        // packed, from a line of outputs to the next
+    uint32_t line_rest;   // the same from behind its places
+    uint32_t out_rest;    // from behind the outputs of a line to the next
+    int32_t *words;       // weights
+    uint32_t run_bytes;   // of the weights of a run of taps
+    uint32_t runs;        // in a group
+    uint32_t groups;
+    uint32_t last_runs; // in the last group
+    uint32_t skipped;   // code of the taps that the first turn of a loop leaves out
+    uint32_t run_rest;  // from behind the last tap of a run to the first of the next
+    uint32_t place;     // packed, from a place to the next
+    uint32_t positive;  // added to values of 0 and above, if signed
+    uint32_t negative;  // added to the others
+    uint32_t step;      // r8: from behind a run of a 3 x 3 kernel to the next, else between taps
+    uint32_t fine;      // r9: the factor's low part
+    uint32_t offset;    // r10
+    uint32_t range;     // r11: high - low
+    uint32_t low;       // r12
+    const uint8_t *at;  // r0: packed
+    uint8_t *out;       // lr
+    const wb_wide_t *wide;
+    const wb_scale_t *scale;
+} loops_t;
+
+#define SIGNED 32u
+#define WIDE_FORM 64u
 
 static const depthwise_t *depthwise_of(const wb_call_t *call) {
     return (const depthwise_t *)(const void *)call->params;
 }
 
-static uint32_t part_of(const depthwise_t *layer) {
-    return ((layer->lines.out + PARTS - 1) * 43691u) >> 17; // a division by 3, below 2^17
+#if defined(DEPTHWISE_3X3)
+
+static uint32_t n_taps(const depthwise_t *layer) {
+    (void)layer;
+    return 9;
+}
+
+static uint32_t multiplier_of(const depthwise_t *layer) {
+    (void)layer;
+    return 1;
+}
+
+static uint32_t channel_size(const depthwise_t *layer) {
+    (void)layer;
+    return sizeof(short_t);
+}
+
+#else
+
+static uint32_t n_taps(const depthwise_t *layer) {
+    return (uint32_t)layer->lines.kernel * layer->places.kernel;
+}
+
+static uint32_t multiplier_of(const depthwise_t *layer) {
+    return layer->multiplier;
+}
+
+static uint32_t channel_size(const depthwise_t *layer) {
+    return layer->scale.wide == WIDE ? sizeof(wb_wide_t) : sizeof(short_t);
+}
+
+#endif
+
+static uint32_t n_channels(const depthwise_t *layer) {
+    return layer->channels * multiplier_of(layer);
 }
 
 // Positions that a number of neighbouring outputs look at.
@@ -96,38 +157,10 @@ static uint32_t reach(const axis_t *axis, uint32_t outputs) {
     return (outputs - 1) * axis->stride + (axis->kernel - 1u) * axis->dilation + 1;
 }
 
-static uint32_t n_taps(const depthwise_t *layer) {
-    return (uint32_t)layer->lines.kernel * layer->places.kernel;
+// Lines of the output in a part.
+static uint32_t part_of(const depthwise_t *layer) {
+    return ((layer->lines.out + PARTS - 1) * 43691u) >> 17; // a division by 3, below 2^17
 }
-
-static uint32_t n_channels(const depthwise_t *layer) {
-    return (uint32_t)layer->channels * layer->multiplier;
-}
-
-static uint32_t scale_size(const depthwise_t *layer) {
-    uint32_t channel = layer->scale.wide == WIDE ? sizeof(wb_wide_t) : sizeof(short_t);
-    return sizeof(wb_scale_t) + n_channels(layer) * channel;
-}
-
-// ---- Numbers of a short scale
-
-// The smallest power of two above a factor, over 2^13.
-static uint32_t step_of(uint32_t factor) {
-    factor |= factor >> 1;
-    factor |= factor >> 2;
-    factor |= factor >> 4;
-    factor |= factor >> 8;
-    factor |= factor >> 16;
-    return (factor + 1) >> 13;
-}
-
-// Values below it are negative.
-static uint32_t zero_of(const wb_scale_t *scale, uint32_t factor, uint32_t shift) {
-    uint32_t half = (1u << shift) >> 1;
-    return ((uint32_t)(int32_t)scale->zero_point << shift) + half + (step_of(factor) >> 2);
-}
-
-// ---- Loops
 
 static uint32_t packed_low(uint32_t x0, uint32_t x1) {
     return x0 + (x1 << 21);
@@ -137,11 +170,15 @@ static uint32_t packed_high(uint32_t x2, uint32_t x1) {
     return x2 + (x1 << 11);
 }
 
+// ---- Loops
+
 #if defined(__ARM_ARCH_6M__)
 
 #include "kernels/depthwise_armv6m.h"
 
 #else
+
+#define ANY_TAP_BYTES 0u
 
 static uint32_t value_at(const uint8_t *x) {
     return (uint32_t)(int32_t)*(const int8_t *)x;
@@ -149,9 +186,9 @@ static uint32_t value_at(const uint8_t *x) {
 
 // Packs a channel of the input.
 static void pack(const parts_t *parts) {
-    uint32_t *at = parts->packed;
+    uint32_t *at = (uint32_t *)(void *)parts->packed;
     uint32_t first = parts->from;
-    for (uint32_t i = 0; i < parts->n_lines; i++) {
+    for (;;) {
         const uint32_t offsets[PARTS] = {first, first + parts->to_second, first + parts->to_third};
         const uint8_t *x[PARTS];
         uint32_t steps[PARTS];
@@ -167,6 +204,9 @@ static void pack(const parts_t *parts) {
             for (uint32_t k = 0; k < PARTS; k++) {
                 x[k] += steps[k];
             }
+        }
+        if (at == (const uint32_t *)(const void *)parts->end) {
+            return;
         }
         at += parts->rest / 4;
         first += parts->line;
@@ -189,61 +229,89 @@ static void add_unpacked(uint32_t low, uint32_t high, uint32_t sums[PARTS]) {
     sums[2] += third;
 }
 
-static void sum_up(const job_t *job, const uint32_t *at, uint32_t sums[PARTS]) {
-    const axis_t *lines = &job->layer->lines;
-    const axis_t *places = &job->layer->places;
-    const int32_t *weight = job->weights;
-    uint32_t left = lines->kernel;
+#if !defined(DEPTHWISE_3X3)
+
+static void sum_up(const loops_t *loops, const uint8_t *at, uint32_t sums[PARTS]) {
+    const int32_t *weight = loops->words;
     sums[0] = sums[1] = sums[2] = 0;
-    while (left != 0) {
-        uint32_t n = left < job->layer->group ? left : job->layer->group;
+    for (uint32_t group = loops->groups; group != 0; group--) {
         uint32_t low = 0, high = 0;
-        left -= n;
-        for (; n != 0; n--) {
-            const uint32_t *x = at;
-            for (const int32_t *end = weight + places->kernel; weight != end; weight++) {
+        for (uint32_t runs = group == 1 ? loops->last_runs : loops->runs; runs != 0; runs--) {
+            for (const int32_t *end = weight + loops->run_bytes / 4; weight != end; weight++) {
+                const uint32_t *x = (const uint32_t *)(const void *)at;
                 low += (uint32_t)*weight * x[0];
                 high += (uint32_t)*weight * x[1];
-                x += WORDS * places->dilation;
+                at += POSITION + loops->step;
             }
-            at += lines->dilation * job->words;
+            at += (int32_t)loops->run_rest;
         }
         add_unpacked(low, high, sums);
     }
 }
 
-static int32_t scaled_short(uint32_t sum, const short_t *channel, const wb_scale_t *scale) {
-    uint32_t factor = channel->factor_shift >> 5;
-    uint32_t shift = channel->factor_shift & 31;
-    // |sum| < 2^18, so the product does not wrap; the sum of all three is within 32 bits.
-    int32_t fine = (int32_t)(sum * (factor & 0x1fff)) >> 13;
-    uint32_t value = sum * (factor >> 13) + (uint32_t)fine + (uint32_t)channel->offset;
-    if ((int32_t)value < (int32_t)zero_of(scale, factor, shift)) {
-        value -= step_of(factor);
+#endif
+
+// The same for a kernel of 3 x 3, whose places follow each other.
+static void sum_up_nine(const loops_t *loops, const uint8_t *at, uint32_t sums[PARTS]) {
+    const int32_t *weight = loops->weights;
+    uint32_t low = 0, high = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        const uint32_t *x = (const uint32_t *)(const void *)at;
+        low += (uint32_t)weight[0] * x[0] + (uint32_t)weight[1] * x[2] + (uint32_t)weight[2] * x[4];
+        high +=
+            (uint32_t)weight[0] * x[1] + (uint32_t)weight[1] * x[3] + (uint32_t)weight[2] * x[5];
+        weight += 3;
+        at += 3 * POSITION + loops->step;
     }
-    return wb_limited((int32_t)value >> shift, scale);
+    sums[0] = sums[1] = sums[2] = 0;
+    add_unpacked(low, high, sums);
 }
 
-static void put(const job_t *job, uint32_t sum, uint8_t *out) {
-    const wb_scale_t *scale = &job->layer->scale;
-    int32_t value = scale->wide == WIDE
-                        ? wb_scaled_wide((int32_t)sum, (const wb_wide_t *)job->channel, scale)
-                        : scaled_short(sum, (const short_t *)job->channel, scale);
-    *out = (uint8_t)value;
+static uint8_t output(const loops_t *loops, uint32_t sum) {
+    #if !defined(DEPTHWISE_3X3)
+    if (loops->shift == WIDE_FORM) {
+        return (uint8_t)wb_scaled_wide((int32_t)sum, loops->wide, loops->scale);
+    }
+    #endif
+    // |sum| < 2^18, so the product does not wrap; the sum of all three is within 32 bits.
+    uint32_t fine = (uint32_t)((int32_t)(sum * loops->fine) >> 13);
+    uint32_t value = sum * loops->coarse + fine + loops->offset;
+    if (loops->shift & SIGNED) {
+        value += (int32_t)value < 0 ? loops->negative : loops->positive;
+    }
+    int32_t above = (int32_t)value >> (loops->shift & 31);
+    int32_t range = (int32_t)loops->range;
+    above = above < 0 ? 0 : above > range ? range : above;
+    return (uint8_t)((uint32_t)above + loops->low);
 }
 
-static void convolve(const job_t *job, uint8_t *out) {
-    for (uint32_t i = 0; i < job->part; i++) {
-        const uint32_t *at = job->packed + i * job->layer->lines.stride * job->words;
-        uint8_t *to = out + i * job->out.line;
-        for (uint32_t k = 0; k < job->layer->places.out; k++) {
-            uint32_t sums[PARTS];
-            sum_up(job, at, sums);
-            for (uint32_t part = 0; part < PARTS; part++) {
-                put(job, sums[part], to + job->starts[part] * job->out.line);
+// All outputs of a channel.
+static void convolve(const loops_t *loops) {
+    const uint8_t *at = loops->at;
+    const uint8_t *end = loops->any;
+    uint8_t *out = loops->out;
+    for (;;) {
+        uint32_t sums[PARTS];
+        #if !defined(DEPTHWISE_3X3)
+        if (!loops->end) {
+            sum_up(loops, at, sums);
+        } else
+        #endif
+        {
+            sum_up_nine(loops, at, sums);
+        }
+        out[0] = output(loops, sums[0]);
+        out[loops->second] = output(loops, sums[1]);
+        out[loops->third] = output(loops, sums[2]);
+        at += loops->place;
+        out += loops->out_place;
+        if (at == end) {
+            if (end == loops->last) {
+                return;
             }
-            at += WORDS * job->layer->places.stride;
-            to += job->out.place;
+            at += (int32_t)loops->line_rest;
+            end += loops->line;
+            out += (int32_t)loops->out_rest;
         }
     }
 }
@@ -252,161 +320,239 @@ static void convolve(const job_t *job, uint8_t *out) {
 
 // ---- Run
 
-static pitch_t pitch_of(const depthwise_t *layer, uint32_t lines, uint32_t places, uint32_t n) {
-    pitch_t pitch;
-    pitch.line = layer->turned ? n : n * places;
-    pitch.place = layer->turned ? n * lines : n;
-    return pitch;
-}
-
-static void prepare(job_t *job, const wb_call_t *call) {
-    const depthwise_t *layer = depthwise_of(call);
-    uint32_t width = reach(&layer->places, layer->places.out);
-    uint32_t last;
-    job->layer = layer;
-    job->packed = (uint32_t *)(void *)call->operand[2].data;
-    job->part = part_of(layer);
-    job->words = WORDS * width;
-    job->positions = width * reach(&layer->lines, job->part);
-    job->weights = (int32_t *)(job->packed + WORDS * job->positions);
-    last = layer->lines.out - job->part;
-    job->starts[0] = 0;
-    job->starts[1] = last < job->part ? last : job->part;
-    job->starts[2] = last;
-    job->out = pitch_of(layer, layer->lines.out, layer->places.out, n_channels(layer));
-}
-
-static void prepare_parts(parts_t *parts, const job_t *job) {
-    const depthwise_t *layer = job->layer;
+// All that the parameters say.
+WB_COLD static void prepare(
+    parts_t *parts, loops_t *loops, const depthwise_t *layer, uint8_t *scratch) {
     const axis_t *lines = &layer->lines;
     const axis_t *places = &layer->places;
-    uint32_t width = job->words / WORDS;
-    uint32_t inside = width < places->before ? 0 : width - places->before;
-    inside = inside < places->size ? inside : places->size;
-    pitch_t pitch = pitch_of(layer, lines->size, places->size, layer->channels);
-    parts->line = pitch.line;
-    parts->place = pitch.place;
-    parts->from = 0u - lines->before * pitch.line;
-    parts->to_second = job->starts[1] * lines->stride * pitch.line;
-    parts->to_third = job->starts[2] * lines->stride * pitch.line;
-    parts->limit = lines->size * pitch.line;
-    parts->packed = job->packed + WORDS * places->before;
-    parts->length = inside * POSITION;
-    parts->rest = (width - inside) * POSITION;
-    parts->n_lines = inside == 0 ? 0 : reach(lines, job->part);
+    uint32_t pitch = reach(places, places->out) * POSITION;
+    uint32_t n_lines = part_of(layer);
+    uint32_t n_places = places->out;
+    uint32_t third = lines->out - n_lines;
+    uint32_t second = third < n_lines ? third : n_lines;
+    uint32_t in = layer->channels;
+    uint32_t out = n_channels(layer);
+    uint32_t out_line = layer->turned ? out : out * places->out;
+    uint32_t size = reach(lines, n_lines) * pitch; // packed
+    parts->line = layer->turned ? in : in * places->size;
+    parts->place = layer->turned ? in * lines->size : in;
+    parts->from = 0u - lines->before * parts->line;
+    parts->limit = lines->size * parts->line;
+    parts->to_second = second * lines->stride * parts->line;
+    parts->to_third = third * lines->stride * parts->line;
     parts->fill = (const uint8_t *)&layer->fill;
+    uint32_t padding = places->before * POSITION;
+    uint32_t length = padding < pitch ? pitch - padding : 0;
+    if (length > places->size * POSITION) {
+        length = places->size * POSITION;
+    }
+    parts->packed = scratch + padding;
+    parts->length = length;
+    parts->rest = pitch - length;
+    parts->line_rest = parts->line - length / POSITION * parts->place;
+    parts->pitch = pitch;
+    parts->end = parts->packed + (size - pitch + length);
+
+    uint32_t line = lines->dilation * pitch; // between lines of taps
+    loops->line = lines->stride * pitch;
+    loops->place = places->stride * POSITION;
+    loops->second = second * out_line;
+    loops->third = third * out_line;
+    loops->out_place = layer->turned ? out * lines->out : out;
+    loops->at = scratch;
+    loops->words = loops->weights;
+    #if !defined(DEPTHWISE_3X3)
+    uint32_t tap = places->dilation * POSITION;
+    loops->runs = layer->group;
+    loops->run_bytes = places->kernel * 4u;
+    loops->groups = 1;
+    loops->last_runs = lines->kernel;
+    while (loops->last_runs > loops->runs) {
+        loops->last_runs -= loops->runs;
+        loops->groups++;
+    }
+    if (pitch == POSITION && loops->groups == 1) {
+        // A single place: lines follow each other like places in a line.
+        tap = line;
+        loops->place = loops->line;
+        loops->out_place = out_line;
+        loops->run_bytes = loops->last_runs * 4;
+        loops->last_runs = 1;
+        n_places = n_lines;
+        n_lines = 1;
+    }
+    uint32_t run_taps = loops->run_bytes / 4;
+    loops->step = tap - POSITION;
+    loops->skipped = (0u - run_taps) % 4 * ANY_TAP_BYTES;
+    loops->run_rest = line - run_taps * tap;
+    if (loops->last_runs != 3 || loops->groups != 1 || run_taps != 3 || tap != POSITION) {
+        loops->words = (int32_t *)(void *)(scratch + size);
+    } else
+    #endif
+    {
+        loops->step = line - 3 * POSITION;
+        loops->back = loops->place - 2 * line - 3 * POSITION;
+    }
+    loops->line_rest = loops->line - n_places * loops->place;
+    loops->out_rest = out_line - n_places * loops->out_place;
+    loops->any = scratch + n_places * loops->place;
+    loops->last = loops->any + (n_lines - 1) * loops->line;
+    loops->end = loops->words == loops->weights ? loops->any : 0;
+    loops->scale = &layer->scale;
+    loops->low = (uint32_t)(int32_t)layer->scale.low;
+    loops->range = (uint32_t)(layer->scale.high - layer->scale.low);
 }
 
 // Fills all positions with the padding; those of places outside of the input keep it.
-static void fill(const job_t *job) {
-    uint32_t value = (uint32_t)(int32_t)job->layer->fill;
-    uint32_t *at = job->packed;
-    for (const uint32_t *end = at + WORDS * job->positions; at != end; at += WORDS) {
+WB_COLD static void fill(const depthwise_t *layer, uint8_t *scratch, uint32_t size) {
+    uint32_t value = (uint32_t)(int32_t)layer->fill;
+    uint32_t *at = (uint32_t *)(void *)scratch;
+    for (const uint32_t *end = at + size / 4; at != end; at += WORDS) {
         at[0] = packed_low(value, value);
         at[1] = packed_high(value, value);
     }
 }
 
-static void load_weights(const job_t *job, const int8_t *weights) {
-    int32_t *to = job->weights;
-    for (const int8_t *end = weights + n_taps(job->layer); weights != end; weights++) {
+static void load_weights(int32_t *to, const int8_t *weights, uint32_t n) {
+    for (const int8_t *end = weights + n; weights != end; weights++) {
         *to++ = *weights;
     }
 }
 
-static void run(const wb_call_t *call) {
-    job_t job;
-    parts_t parts;
-    prepare(&job, call);
-    prepare_parts(&parts, &job);
-    fill(&job);
-    const depthwise_t *layer = job.layer;
-    uint32_t scale_bytes = layer->scale.wide == WIDE ? sizeof(wb_wide_t) : sizeof(short_t);
-    const uint8_t *channel = (const uint8_t *)(&layer->scale + 1);
-    const uint8_t *weights = (const uint8_t *)&layer->scale + scale_size(layer);
-    const uint8_t *x = call->operand[0].data;
-    uint8_t *out = call->operand[1].data;
-    #if defined(__ARM_ARCH_6M__)
-    loops_t loops;
-    prepare_loops(&loops, &job);
+#if !defined(DEPTHWISE_3X3)
+
+// The smallest power of two above a factor, over 2^13.
+static uint32_t step_of(uint32_t factor) {
+    for (uint32_t shift = 1; shift != 32; shift <<= 1) {
+        factor |= factor >> shift;
+    }
+    return (factor + 1) >> 13;
+}
+
+// Where negative values are rounded the other way, and not cut.
+static void load_signed(loops_t *loops, uint32_t factor, uint32_t shift) {
+    uint32_t step = step_of(factor);
+    uint32_t half = (1u << shift) >> 1;
+    uint32_t zero = ((uint32_t)(int32_t)loops->scale->zero_point << shift) + half + (step >> 2);
+    uint32_t low = loops->low << shift;
+    loops->shift = shift | SIGNED;
+    loops->offset += low - zero;
+    loops->positive = zero - low;
+    loops->negative = zero - low - step;
+}
+
+#endif
+
+static void load_scale(loops_t *loops, const uint8_t *channel) {
+    #if !defined(DEPTHWISE_3X3)
+    if (loops->scale->wide == WIDE) {
+        loops->wide = (const wb_wide_t *)(const void *)channel;
+        loops->shift = WIDE_FORM;
+        return;
+    }
     #endif
-    for (parts.x = x; parts.x != x + layer->channels; parts.x++) {
-        if (parts.n_lines != 0) {
+    const short_t *number = (const short_t *)(const void *)channel;
+    uint32_t factor = number->factor_shift >> 5;
+    uint32_t shift = number->factor_shift & 31;
+    loops->fine = factor & 0x1fff;
+    loops->coarse = factor >> 13;
+    loops->shift = shift;
+    loops->offset = (uint32_t)number->offset - (loops->low << shift);
+    #if !defined(DEPTHWISE_3X3)
+    if (loops->scale->low < loops->scale->zero_point) {
+        load_signed(loops, factor, shift);
+    }
+    #endif
+}
+
+static void run(const wb_call_t *call) {
+    const depthwise_t *layer = depthwise_of(call);
+    uint8_t *scratch = call->operand[2].data;
+    uint32_t taps = n_taps(layer);
+    parts_t parts;
+    loops_t loops;
+    prepare(&parts, &loops, layer, scratch);
+    fill(layer, scratch, call->operand[2].size - 4 * taps);
+    parts.x = call->operand[0].data;
+    loops.out = call->operand[1].data;
+    const uint8_t *channel = (const uint8_t *)(&layer->scale + 1);
+    const uint8_t *weights = channel + n_channels(layer) * channel_size(layer);
+    for (uint32_t i = layer->channels; i != 0; i--) {
+        if (parts.length != 0) {
             pack(&parts);
         }
-        for (uint32_t i = 0; i < layer->multiplier; i++) {
-            load_weights(&job, (const int8_t *)weights);
-            job.channel = channel;
-            #if defined(__ARM_ARCH_6M__)
-            load_channel(&loops, &job);
-            loops.out = out;
+        parts.x++;
+        for (uint32_t k = multiplier_of(layer); k != 0; k--) {
+            load_weights(loops.words, (const int8_t *)weights, taps);
+            load_scale(&loops, channel);
             convolve(&loops);
-            #else
-            convolve(&job, out);
-            #endif
-            weights += n_taps(layer);
-            channel += scale_bytes;
-            out++;
+            loops.out++;
+            weights += taps;
+            channel += channel_size(layer);
         }
     }
 }
 
 // ---- Check
 
-static int32_t axis_is_sound(const axis_t *axis) {
-    return axis->size != 0 && axis->out != 0 && axis->kernel != 0 && axis->stride != 0 &&
-           axis->dilation != 0;
+// Positions that all outputs look at, or more than MAX_SIZE if the axis is unsound.
+WB_COLD static uint32_t sound_reach(const axis_t *axis, uint32_t outputs) {
+    if (axis->size == 0 || axis->out == 0 || axis->kernel == 0 || axis->stride == 0 ||
+        axis->dilation == 0) {
+        return MAX_SIZE + 1;
+    }
+    return reach(axis, outputs);
 }
 
-// Both at most 0xffff.
-static int32_t map_is_sound(uint32_t height, uint32_t width) {
+// Whether a map has at most so many positions; both 0xffff at most.
+static int32_t is_map(uint32_t height, uint32_t width) {
     return height * width <= MAX_POSITIONS;
 }
 
-WB_COLD static int32_t head_is_sound(const depthwise_t *layer) {
-    const axis_t *lines = &layer->lines;
-    const axis_t *places = &layer->places;
-    if (!axis_is_sound(lines) || !axis_is_sound(places) || layer->turned > 1 ||
-        layer->group == 0 || layer->group > lines->kernel) {
-        return 0;
-    }
-    uint32_t channels = n_channels(layer);
-    uint32_t height = reach(lines, part_of(layer));
-    uint32_t width = reach(places, places->out);
-    return channels >= 1 && channels <= MAX_CHANNELS && height <= MAX_SIZE && width <= MAX_SIZE &&
-           map_is_sound(lines->size, places->size) && map_is_sound(lines->out, places->out) &&
-           map_is_sound(height, width);
+#if defined(DEPTHWISE_3X3)
+
+static int32_t form_is_sound(const depthwise_t *layer) {
+    return layer->lines.kernel == 3 && layer->places.kernel == 3 &&
+           layer->places.dilation == 1 && layer->multiplier == 1 && layer->group == 3 &&
+           layer->scale.wide == SHORT && layer->scale.low >= layer->scale.zero_point;
 }
 
-WB_COLD static int32_t scale_is_sound(const depthwise_t *layer) {
-    const wb_scale_t *scale = &layer->scale;
-    if (scale->wide == WIDE) {
-        return wb_scale_is_sound(scale, n_channels(layer));
-    }
-    return scale->wide == SHORT;
+#else
+
+static int32_t form_is_sound(const depthwise_t *layer) {
+    return layer->scale.wide == WIDE ? wb_scale_is_sound(&layer->scale, n_channels(layer))
+                                     : layer->scale.wide == SHORT;
 }
+
+#endif
 
 WB_COLD static int32_t check(const wb_call_t *call) {
     const depthwise_t *layer = depthwise_of(call);
-    const wb_operand_t *x = &call->operand[0];
-    const wb_operand_t *out = &call->operand[1];
-    const wb_operand_t *scratch = &call->operand[2];
-    if (call->params_size < sizeof(depthwise_t) || !head_is_sound(layer) ||
-        layer->scale.low > layer->scale.high) {
+    if (call->params_size < sizeof(depthwise_t)) {
         return WB_BAD_PARAMS;
     }
-    uint32_t head = sizeof(depthwise_t) - sizeof(wb_scale_t) + scale_size(layer);
-    uint32_t weights = (n_channels(layer) * n_taps(layer) + 3) & ~3u;
-    if (call->params_size != head + weights || !scale_is_sound(layer)) {
+    const axis_t *lines = &layer->lines;
+    const axis_t *places = &layer->places;
+    uint32_t in = layer->channels;
+    uint32_t channels = n_channels(layer);
+    uint32_t taps = n_taps(layer);
+    uint32_t height = sound_reach(lines, part_of(layer));
+    uint32_t width = sound_reach(places, places->out);
+    if (height > MAX_SIZE || width > MAX_SIZE || !is_map(height, width) ||
+        !is_map(lines->size, places->size) || !is_map(lines->out, places->out) ||
+        channels - 1 >= MAX_CHANNELS || layer->turned > 1 ||
+        layer->group - 1u >= lines->kernel || layer->scale.low > layer->scale.high) {
         return WB_BAD_PARAMS;
     }
-    uint32_t positions =
-        reach(&layer->lines, part_of(layer)) * reach(&layer->places, layer->places.out);
-    uint32_t x_size = (uint32_t)layer->lines.size * layer->places.size * layer->channels;
-    uint32_t out_size = (uint32_t)layer->lines.out * layer->places.out * n_channels(layer);
-    if (call->n_inputs != 1 || call->n_operands != 3 || x->typecode != 'b' || x->size != x_size ||
-        out->typecode != 'b' || out->size != out_size || scratch->typecode != 'i' ||
-        scratch->size != 4 * (WORDS * positions + n_taps(layer))) {
+    uint32_t weights = (channels * taps + 3) & ~3u;
+    if (call->params_size != sizeof(depthwise_t) + channels * channel_size(layer) + weights ||
+        !form_is_sound(layer)) {
+        return WB_BAD_PARAMS;
+    }
+    if (call->n_inputs != 1 || call->n_operands != 3 ||
+        !wb_is_operand(&call->operand[0], 'b', in * lines->size * places->size) ||
+        !wb_is_operand(&call->operand[1], 'b', channels * lines->out * places->out) ||
+        !wb_is_operand(&call->operand[2], 'i', 4 * (WORDS * height * width + taps))) {
         return WB_BAD_OPERANDS;
     }
     return WB_OK;

@@ -15,7 +15,7 @@ import tflm
 from tflm import Operation, Tensor
 from vectors.depthwise import Layer, any_layer, random_layer, small_layers, wide
 from wingbeat.errors import FormatError, UsageError
-from wingbeat.reference.depthwise import Axis, Depthwise, depthwise2d
+from wingbeat.reference.depthwise import Axis, Depthwise, Depthwise3x3, depthwise2d
 from wingbeat.reference.requantize import multiply, quantize_multiplier
 from wingbeat.reference.scale import Scale
 from wingbeat.reference.short_scale import ShortScale, make_short_scale
@@ -56,7 +56,7 @@ def test_the_reference_is_tflm(seed: int) -> None:
         operator = layer.operator() if i % 10 else wide(layer)
         forms.append(type(operator.scale))
         rows = layer.inputs(rng, 3)
-        found = Depthwise.decode(operator.encode()).apply(rows)[0]
+        found = type(operator).decode(operator.encode()).apply(rows)[0]
         assert np.array_equal(found, tflm_depthwise(layer, rows)), layer
     assert forms.count(ShortScale) >= 89
     assert forms.count(Scale) >= 10
@@ -105,6 +105,24 @@ def test_sums_are_packed_in_groups_that_fit() -> None:
     assert not largest.turned
     assert largest.group == 5
     assert random_layer(rng, (12, 13, 1), (5, 5)).operator().group == 5
+
+
+def test_the_shorter_kernel_is_taken_where_it_will_do() -> None:
+    rng = np.random.default_rng(1)
+    plain = random_layer(rng, (9, 9, 2), (3, 3), stride=(2, 2))
+    assert type(plain.operator()) is Depthwise3x3
+    for layer in (
+        replace(plain, activation="NONE", zero_points=(0, 0)),
+        random_layer(rng, (9, 9, 2), (3, 2)),
+        random_layer(rng, (9, 9, 2), (3, 3), multiplier=2),
+        random_layer(rng, (9, 9, 2), (3, 3), dilation=(2, 2)),
+    ):
+        operator = layer.operator()
+        assert type(operator) is Depthwise
+        with pytest.raises(UsageError, match="no 3 x 3"):
+            Depthwise3x3(**vars(operator))
+        with pytest.raises(FormatError, match="no 3 x 3"):
+            Depthwise3x3.decode(operator.encode())
 
 
 # ---- The short scale
@@ -175,10 +193,10 @@ def test_parameters_are_laid_out_as_specified() -> None:
     assert data[28 + 6 * 8 :] == weights + bytes(2)
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_encode_and_back(number: int) -> None:
     operator = list(small_layers())[number]
-    again = Depthwise.decode(operator.encode())
+    again = type(operator).decode(operator.encode())
     assert again.encode() == operator.encode()
     assert np.array_equal(again.weights, operator.weights)
     assert (again.rows, again.columns) == (operator.rows, operator.columns)

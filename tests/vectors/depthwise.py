@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nets.dense import limits
-from vectors.case import BadCase, Case, Operands, bad_operands, make_cases
-from wingbeat.reference.depthwise import Depthwise, depthwise2d
+from vectors.case import BadCase, Case, Operands, bad_operands, make_cases, operands_of
+from wingbeat.reference.depthwise import Depthwise, Depthwise3x3, depthwise2d
 from wingbeat.reference.scale import make_scale
 
 LOW, HIGH = -128, 127
@@ -175,7 +175,7 @@ def wide(layer: Layer) -> Depthwise:
         bias, layer.factors(), layer.zero_points[1], *_ends(operator), np.full(len(bias), 1 << 26)
     )
     assert not scale.narrow
-    return replace(operator, scale=scale)
+    return Depthwise(**{**vars(operator), "scale": scale})
 
 
 def _ends(operator: Depthwise) -> Pair:
@@ -221,12 +221,13 @@ def _usual(rng: np.random.Generator) -> Iterable[tuple[str, Layer]]:
 
 def bad_cases() -> Iterable[BadCase]:
     """Yield calls that the kernel must refuse."""
-    for i, (params, operands, n_inputs) in enumerate(_bad_calls()):
-        yield BadCase(f"bad {i}", Depthwise.KERNEL, params, operands, n_inputs)
+    for operator in small_layers():
+        for i, (params, operands, n_inputs) in enumerate(_bad_calls(operator)):
+            yield BadCase(f"bad {i}", operator.KERNEL, params, operands, n_inputs)
 
 
 def small_layers() -> Iterable[Depthwise]:
-    """Yield layers whose parameters are few bytes: each form, turned and not, and a multiplier."""
+    """Yield layers with few bytes: each form, turned and not, a multiplier, and 3x3."""
     rng = np.random.default_rng(7)
     for layer in (
         random_layer(rng, (7, 3, 2), (3, 2)),
@@ -234,32 +235,33 @@ def small_layers() -> Iterable[Depthwise]:
     ):
         yield layer.operator()
         yield wide(layer)
+    yield random_layer(rng, (4, 3, 1), (3, 3)).operator()
 
 
-def _bad_calls() -> Iterable[tuple[bytes, Operands, int]]:
-    for operator in small_layers():
-        good = operator.encode()
-        operands = tuple(
-            (code, count * (4 if code == "i" else 1))
-            for code, count in (*operator.inputs, *operator.outputs, *operator.scratch)
-        )
-        for wrong in (b"", good[:4], good[:HEAD], good[:-4], good + bytes(4), good + good):
-            yield wrong, operands, 1
-        # Sizes of 0, those that do not fit the operands, and those that do not fit in 32 bits.
-        for at in (0, 2, 8, 10, 16):
-            for value in (0, 9, 65535):
-                yield _changed(good, at, struct.pack("<H", value)), operands, 1
-        for at in (4, 5, 6, 12, 13, 14, 18):
-            yield _changed(good, at, b"\0"), operands, 1
-        yield _changed(good, 19, b"\2"), operands, 1
-        yield _changed(good, 21, b"\0"), operands, 1
-        yield _changed(good, 21, bytes([good[4] + 1])), operands, 1
-        # Limits the wrong way round, and forms that there are not.
-        yield _changed(good, HEAD + 1, b"\x64\x63"), operands, 1
-        for form in (0, 3, 255):
-            yield _changed(good, HEAD + 3, bytes([form])), operands, 1
-        for others, n_inputs in bad_operands(operands):
-            yield good, others, n_inputs
+def _bad_calls(operator: Depthwise) -> Iterable[tuple[bytes, Operands, int]]:
+    good, operands = operator.encode(), operands_of(operator)
+    for wrong in (b"", good[:4], good[:HEAD], good[:-4], good + bytes(4), good + good):
+        yield wrong, operands, 1
+    # Sizes of 0, those that do not fit the operands, and those that do not fit in 32 bits.
+    for at in (0, 2, 8, 10, 16):
+        for value in (0, 19, 65535):
+            yield _changed(good, at, struct.pack("<H", value)), operands, 1
+    for at in (4, 5, 6, 12, 13, 14, 18):
+        yield _changed(good, at, b"\0"), operands, 1
+    yield _changed(good, 19, b"\2"), operands, 1
+    yield _changed(good, 21, b"\0"), operands, 1
+    yield _changed(good, 21, bytes([good[4] + 1])), operands, 1
+    # Limits the wrong way round, and forms that there are not.
+    yield _changed(good, HEAD + 1, b"\x64\x63"), operands, 1
+    for form in (0, 3, 255):
+        yield _changed(good, HEAD + 3, bytes([form])), operands, 1
+    if isinstance(operator, Depthwise3x3):
+        yield _changed(good, HEAD, bytes([operator.scale.low + 1 & 0xFF])), operands, 1
+        yield _changed(good, HEAD + 3, b"\1"), operands, 1
+        for at in (4, 12, 14, 18, 21):
+            yield _changed(good, at, b"\2"), operands, 1
+    for others, n_inputs in bad_operands(operands):
+        yield good, others, n_inputs
 
 
 def _changed(params: bytes, at: int, data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from ..errors import FormatError
 from .cast import Cast
 from .conv import Conv2D
 from .dense import Dense
-from .depthwise import Depthwise
+from .depthwise import Depthwise, Depthwise3x3
 from .elementwise import ELEMENTWISE
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
@@ -37,6 +37,7 @@ __all__ = [
     "Conv2D",
     "Dense",
     "Depthwise",
+    "Depthwise3x3",
     "ForestWalk",
     "Leaves",
     "Lookup",
@@ -102,6 +103,7 @@ _CLASSES = (
     Shift,
     Conv2D,
     Depthwise,
+    Depthwise3x3,
     Dense,
     Pool,
     Mean,

@@ -204,7 +204,10 @@ class Depthwise:
         weights = weights.reshape(channels, lines.kernel, places.kernel)
         weights = weights.transpose((2, 1, 0) if turned else (1, 2, 0))
         rows, columns = (places, lines) if turned else (lines, places)
-        return cls(weights, scale, rows, columns, multiplier, fill, bool(turned), group)
+        try:
+            return cls(weights, scale, rows, columns, multiplier, fill, bool(turned), group)
+        except UsageError as error:
+            raise FormatError(str(error)) from error
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
@@ -261,6 +264,31 @@ class Depthwise:
         return (self.scale.apply(sums.astype(np.int64)).reshape(len(x), -1),)
 
 
+class Depthwise3x3(Depthwise):
+    """A depthwise convolution with a kernel of its own, which is shorter.
+
+    A 3 x 3 kernel without dilation along the places, multiplier 1, and a `ShortScale` that cuts
+    negative values: the output's zero point is not above its low end, as after ReLU.
+    """
+
+    OPCODE: ClassVar[int] = 59
+    KERNEL: ClassVar[str] = "depthwise_3x3"
+
+    def _problem(self) -> str | None:
+        return super()._problem() or (None if is_3x3(self) else "no 3 x 3 convolution with ReLU")
+
+
+def is_3x3(layer: Depthwise) -> bool:
+    """Whether `Depthwise3x3` can have these parameters."""
+    lines, places = layer._axes
+    return (
+        (lines.kernel, places.kernel, places.dilation) == (3, 3, 1)
+        and (layer.multiplier, layer.group) == (1, 3)
+        and isinstance(layer.scale, ShortScale)
+        and layer.scale.zero_point <= layer.scale.low
+    )
+
+
 def depthwise2d(
     weights: NDArray[np.int8],
     bias: ArrayLike | None,
@@ -275,7 +303,7 @@ def depthwise2d(
     low: int = _INT8[0],
     high: int = _INT8[1],
 ) -> Depthwise:
-    """A layer with TFLite's numbers.
+    """A layer with TFLite's numbers, a `Depthwise3x3` where it can be one.
 
     Parameters
     ----------
@@ -321,7 +349,8 @@ def depthwise2d(
         _cycles(columns, rows) < _cycles(rows, columns),
         1,
     )
-    return replace(layer, group=_group(layer))
+    layer = replace(layer, group=_group(layer))
+    return Depthwise3x3(**vars(layer)) if is_3x3(layer) else layer
 
 
 def make_wide_scale(
