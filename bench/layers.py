@@ -44,7 +44,7 @@ def layers() -> Iterator[tuple[Operator, Inputs]]:
             if operator is not None:
                 yield operator, _rows(draw, operator)
                 found += 1
-    for count, more in ((50, _pool), (30, _mean), (30, _arithmetic)):
+    for count, more in ((50, _pool), (30, _mean), (30, _arithmetic), (50, _depthwise_3x3)):
         for _ in range(count):
             operator = more(draw)
             yield operator, _rows(draw, operator)
@@ -151,6 +151,23 @@ def _depthwise(draw: np.random.Generator) -> Operator | None:
     bias = draw.integers(-2000, 2000, channels)
     scaling = _scaling(draw, weights, channels, kernel[0] * kernel[1])
     return depthwise2d(weights, bias, shape=shape, **settings, **scaling)
+
+
+def _depthwise_3x3(draw: np.random.Generator) -> Operator:
+    """With ReLU."""
+    height, width = (int(draw.choice(_SIZES)) for _ in range(2))
+    channels = int(draw.choice(_CHANNELS[:9]))
+    stride = int(draw.choice([1, 1, 2]))
+    weights = _weights(draw, 3, 3, channels)
+    scaling = _scaling(draw, weights, channels, 9)
+    scaling["output_zero_point"] = -128
+    padding = same_padding(height, 3, stride), same_padding(width, 3, stride)
+    settings: dict[str, Any] = {
+        "shape": (height, width, channels),
+        "stride": (stride, stride),
+        "padding": padding,
+    }
+    return depthwise2d(weights, draw.integers(-2000, 2000, channels), **settings, **scaling)
 
 
 def _dense(draw: np.random.Generator) -> Operator | None:

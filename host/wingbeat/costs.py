@@ -25,6 +25,7 @@ from .reference import (
     Conv2D,
     Dense,
     Depthwise,
+    Depthwise3x3,
     ForestWalk,
     Lookup,
     Mean,
@@ -340,4 +341,5 @@ _TERMS: dict[type, Callable[[Any], list[float]]] = {
     Conv2D: _of_conv,
     Dense: _of_dense,
     Depthwise: _of_depthwise,
+    Depthwise3x3: _of_depthwise,
 }
