@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wingbeat.evaluate import ClassReport
 from wingbeat.files import write_atomic
 from wingbeat.memory import Block, blocks, live_bytes
 from wingbeat.program import Program
 from wingbeat.recordings import optional_module
+from wingbeat.simulate import Event, Simulation, names_of
+from wingbeat.stream import pace_of
 
 _LONGEST_LABEL = 22
 _DOTS_PER_INCH = 150
 _CELL_INCHES = {4: 0.9, 8: 0.72, 14: 0.58}
 _SMALLEST_CELL_INCHES = 0.46
+_PIECES = 1500
+_MOST_IN_LEGEND = 6
 _ARENA_COLOURS = ("#9ecae1", "#fdd0a2", "#a1d99b", "#dadaeb", "#fcc5c0", "#d9d9d9")
 
 
@@ -73,6 +79,142 @@ def arena_over_operators(program: Program, path: Path | str) -> None:
     style = optional_module("matplotlib.style", "drawing the arena", "matplotlib")
     with style.context("default"):
         write_atomic(path, _draw_arena(program))
+
+
+def results_over_time(
+    program: Program,
+    x: NDArray[Any],
+    played: Simulation,
+    found: Sequence[Event] | None,
+    truth: Sequence[Event] | None,
+    path: Path | str,
+) -> None:
+    """Draw a recording with what a program made of it, as a PNG.
+
+    Above the signal, from its lowest to its highest in each piece of time; below, one row for each
+    class with its results, or the value. Detections are framed, and what really happened is shaded.
+    The same results and matplotlib give the same bytes.
+
+    Parameters
+    ----------
+    program : Program
+    x : array [samples, channels]
+    played : Simulation
+    found : sequence of Event, optional
+        Detections; None for a program that gives values.
+    truth : sequence of Event, optional
+    path : Path or str
+        Where the PNG goes. Its folder must exist.
+
+    Raises
+    ------
+    DataError
+        matplotlib is not installed.
+    OSError
+        The picture cannot be written.
+    """
+    style = optional_module("matplotlib.style", "drawing results over time", "matplotlib")
+    with style.context("default"):
+        write_atomic(path, _draw_results(program, x, played, found, truth))
+
+
+def _draw_results(
+    program: Program,
+    x: NDArray[Any],
+    played: Simulation,
+    found: Sequence[Event] | None,
+    truth: Sequence[Event] | None,
+) -> bytes:
+    figures: Any = optional_module("matplotlib.figure", "drawing", "matplotlib")
+    canvases: Any = optional_module("matplotlib.backends.backend_agg", "drawing", "matplotlib")
+    names = [] if found is None else _rows_of(program, played, found, truth)
+    height = 2.6 + (1.8 if found is None else 0.5 + 0.32 * len(names))
+    figure = figures.Figure(figsize=(11, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    canvases.FigureCanvasAgg(figure)
+    above, axes = figure.subplots(2, 1, sharex=True, height_ratios=(2, height - 2.2))
+    for channel in range(x.shape[1]):
+        times, low, high = _envelope(x[:, channel], played.rate)
+        above.fill_between(times, low, high, linewidth=0.4, alpha=0.8, label=f"{channel + 1}")
+    if 1 < x.shape[1] <= _MOST_IN_LEGEND:
+        above.legend(loc="upper right", fontsize=7, ncols=x.shape[1], title_fontsize=7)
+    above.set_ylabel("signal")
+    above.set_title(
+        f"{program.name}: {len(played.times)} results in {played.duration:.4g} s",
+        loc="left",
+        fontsize=11,
+        parse_math=False,
+    )
+    if found is None:
+        axes.step(played.times, played.decisions, where="post", color="#2171b5", linewidth=1)
+        axes.set_ylabel("value, steps")
+    else:
+        _draw_classes(axes, program, played, found, truth, names)
+    axes.set_xlim(0, max(played.duration, 1e-9))
+    legend = "" if found is None else ", framed: detections" + ", shaded: events" * bool(truth)
+    axes.set_xlabel(f"seconds{legend}")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return picture.getvalue()
+
+
+def _rows_of(
+    program: Program,
+    played: Simulation,
+    found: Sequence[Event],
+    truth: Sequence[Event] | None,
+) -> list[str]:
+    """Classes that are drawn, from the bottom up."""
+    there = {*names_of(program, np.unique(played.decisions))}
+    there |= {event.label for event in (*found, *(truth or ()))}
+    ordered = dict.fromkeys([*program.labels, *sorted(there)])
+    return [name for name in ordered if name in there][::-1]
+
+
+def _draw_classes(
+    axes: Any,
+    program: Program,
+    played: Simulation,
+    found: Sequence[Event],
+    truth: Sequence[Event] | None,
+    names: list[str],
+) -> None:
+    hop = float(pace_of(program).hop) / played.rate
+    rows = {name: row for row, name in enumerate(names)}
+    for event in truth or ():
+        axes.broken_barh(
+            [(event.start, max(event.end - event.start, hop))],
+            (rows[event.label] - 0.48, 0.96),
+            color="#fdd0a2",
+        )
+    decided = names_of(program, played.decisions)
+    for name in names:
+        times = played.times[[each == name for each in decided]]
+        spans = [(time - hop, hop) for time in times.tolist()]
+        axes.broken_barh(spans, (rows[name] - 0.22, 0.44), color="#6baed6")
+    for event in found:
+        axes.broken_barh(
+            [(event.start - hop, event.end - event.start + hop)],
+            (rows[event.label] - 0.3, 0.6),
+            facecolor="none",
+            edgecolor="#08306b",
+            linewidth=0.8,
+        )
+    axes.set_yticks(range(len(names)), [_short(name) for name in names], fontsize=9)
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+
+
+def _envelope(
+    signal: NDArray[Any], rate: float
+) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[Any]]:
+    """Times in the middle of pieces, and the lowest and highest sample of each."""
+    if len(signal) == 0:
+        return np.zeros(0), signal, signal
+    starts = np.unique(np.linspace(0, len(signal), _PIECES, endpoint=False).astype(int))
+    low, high = np.minimum.reduceat(signal, starts), np.maximum.reduceat(signal, starts)
+    ends = np.append(starts[1:], len(signal))
+    return (starts + ends) / 2 / rate, low, high
 
 
 def _draw_arena(program: Program) -> bytes:

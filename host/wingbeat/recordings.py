@@ -80,6 +80,27 @@ class Recordings:
 
 
 @dataclass(frozen=True, eq=False)
+class Signal:
+    """One long stretch of signal, as a sensor gives it.
+
+    Attributes
+    ----------
+    data : NDArray [time, channels]
+        Finite numbers, in the dtype of the source.
+    channels : tuple of str
+    rate : float or None
+        Samples per second, where the file says it.
+    labels : NDArray[str] [time] or None
+        Of each sample, where the file has them.
+    """
+
+    data: NDArray[Any]
+    channels: tuple[str, ...]
+    rate: float | None
+    labels: NDArray[np.str_] | None
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """Samples, one per row.
 
@@ -257,6 +278,36 @@ def load_recordings(
         raise DataError(f"{path}: expected recordings, got none: the file has no rows.")
     labels = _classes(str(path), [item.label for item in items], _agreed_labels(blocks))
     return Recordings(items, blocks[0].features, _agreed_rate(blocks, rate), labels)
+
+
+def load_signal(
+    path: Path | str, *, label: str = "label", channels: Sequence[str] | None = None
+) -> Signal:
+    """Read one file as one long recording, whatever happens in it.
+
+    Parameters
+    ----------
+    path : Path or str
+        A .wav, .csv, .parquet, .npz or .npy file.
+    label : str
+        Column of labels, if there is one.
+    channels : sequence of str, optional
+        Columns that are channels, in this order. Without it, all others but those of labels,
+        groups, recordings and time.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, lacks a column, is empty, or holds something other than finite
+        numbers.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: expected one recording, a file")
+    roles = _Roles(label, None, None, _names_asked(channels), series=True, labelled=False)
+    block = _read(path, path.name, roles)
+    labels = None if block.y is None else _class_names(block)
+    return Signal(block.x, block.features, block.rate, labels)
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -228,6 +228,7 @@ def train_pipeline(
         "data": "recordings",
         "pipeline": {"name": pipeline.name, "rate": pipeline.rate, **_plain(pipeline)},
         "channels": list(recordings.channels),
+        "scale": np.asarray(pipeline.scale, np.float64).tolist(),
         "seed": seed,
         "test_fraction": test_fraction,
         "split": "groups",
@@ -240,7 +241,7 @@ def train_pipeline(
         "result": report.to_json(),
     }
     program = pipeline.program(model, n_channels)
-    program = replace(program, meta={**program.meta, "training": facts})
+    program = replace(program, meta={**program.meta, "rate": pipeline.rate, "training": facts})
     return TrainedPipeline(program, model, report, features, train, test, answers, loss)
 
 

@@ -1,4 +1,4 @@
-"""Streams on the command line: what `info` tells, and `run` on every cut of a recording."""
+"""Streams on the command line: what `info` tells, `run` on a stream, and `simulate`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 from typer.testing import CliRunner
 
 import wingbeat.runner
@@ -124,3 +125,168 @@ def test_results_that_are_missing_fail(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(wingbeat.runner, "push_module", fewer)
     go = ("run", folder / "audio.wbp", folder / "x.npy", folder / "y.npy", "--on", "unix")
     assert "1 of 29 rows on unix differ from the NumPy reference" in fails(1, *go)
+
+
+def motion() -> Program:
+    return replace(stream_programs()["motion"], meta={"rate": 50.0})
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    """A folder with a program and a minute of movement in some forms."""
+    motion().save(tmp_path / "motion.wbp")
+    assemble(motion(), "x64").save(tmp_path / "motion.mpy")
+    x = samples_of(motion(), 3000)
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", x=x, y=np.full(3000, "walk"), rate=50.0)
+    wavfile.write(tmp_path / "x.wav", 50, x)
+    names = [motion().labels[each // 1000] for each in range(3000)]
+    lines = [
+        f"{i / 50},{a},{b},{c},{name}"
+        for i, ((a, b, c), name) in enumerate(zip(x, names, strict=True))
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(["time,x,y,z,label", *lines]) + "\n")
+    return tmp_path
+
+
+def test_simulate_is_the_stream(long: Path) -> None:
+    results = Stream(motion()).results(np.load(long / "x.npy"))
+    for program in ("motion.wbp", "motion.mpy"):
+        for recording in ("x.npy", "x.npz", "x.wav", "x.csv"):
+            found = ok_json("simulate", long / program, long / recording)
+            assert found["seconds"] == 60
+            assert found["rate"] == 50
+            assert [each["decision"] for each in found["results"]] == results.decisions.tolist()
+            times = [each["time"] for each in found["results"]]
+            np.testing.assert_allclose(times, results.ends * 8 / 50)
+            assert (found["window_seconds"], found["hop_seconds"]) == (24 / 50, 8 / 50)
+            assert sum(found["detections_per_hour"].values()) / 60 == len(found["detections"])
+            assert (found["score"] is None) == (recording in ("x.npy", "x.wav"))
+            assert "rest" not in found["detections_per_hour"]
+
+
+def test_simulate_scores_detections(long: Path) -> None:
+    """The recording says that it rests, walks, runs for 20 seconds each."""
+    go = ("simulate", long / "motion.wbp", long / "x.csv")
+    found = ok_json(*go)
+    assert found["score"]["events"] == 2
+    compared = found["score"]
+    assert compared["hits"] + compared["missed"] == 2
+    assert compared["false_per_hour"] == compared["false"] * 60
+    count = compared["hits"] + compared["repeated"] + compared["false"]
+    assert count == len(found["detections"]) > 10
+    everything = ok_json(*go, "--background", "run")
+    assert everything["score"]["events"] == 2
+    assert "rest" in everything["detections_per_hour"]
+    events = long / "events.csv"
+    events.write_text("start,end,label\n0,60,walk\n0,1,rest\n")
+    named = ok_json(*go, "--events", events)
+    assert (named["score"]["events"], named["score"]["hits"]) == (1, 1)
+    first = next(each for each in named["detections"] if each["label"] == "walk")
+    assert named["score"]["latency_median"] == first["start"]
+    text = ok(*go, "--events", events)
+    assert "events 1: 1 found, 0 missed" in text
+    assert "latency" in text
+    assert "1 min 00.0 s, 3000 samples at 50 a second" in text
+    assert "results: # all of this class" in text
+
+
+def test_simulate_on_a_target(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = ("simulate", long / "motion.wbp", long / "x.npy", "--on", "unix")
+    found = ok_json(*go)
+    assert found["identical"]
+    assert found["identical_results"] == len(found["results"]) > 300
+    assert found["heap_model"] > motion().arena
+    assert "on unix identical: 373/373" in ok(*go)
+    other = ("simulate", long / "motion.mpy", long / "x.npy", "--on", "m0")
+    assert "is for x64, but m0 runs armv6m" in fails(2, *other)
+    honest = wingbeat.runner.push_module
+
+    def wrong(*args: Any, **options: Any) -> wingbeat.runner.Pushed:
+        result = honest(*args, **options)
+        result.decisions[7] += 1
+        return result
+
+    monkeypatch.setattr(wingbeat.runner, "push_module", wrong)
+    assert "unix gives other results than the NumPy reference" in fails(1, *go)
+
+
+@pytest.mark.parametrize("name", ["rp2040", "m0"])
+def test_simulate_tells_what_it_costs(long: Path, name: str) -> None:
+    np.save(long / "x.npy", np.load(long / "x.npy")[:400])
+    found = ok_json("simulate", long / "motion.wbp", long / "x.npy", "--on", name)
+    unit = "cycles" if name == "rp2040" else "instructions"
+    assert found["identical"]
+    assert found["block_seconds"] == 8 / 50
+    # Blocks that fill the first window are cheap.
+    assert found[f"{unit}_per_second"] < found[f"{unit}_of_longest_block"] / found["block_seconds"]
+    text = ok("simulate", long / "motion.wbp", long / "x.npy", "--on", name)
+    assert f"{unit} for a second of the recording" in text
+    if name == "rp2040":
+        share = found["cycles_per_second"] / 125e6
+        assert found["load"] == pytest.approx(share)
+        assert "of a core at 125 MHz" in text
+
+
+def test_simulate_draws(long: Path) -> None:
+    picture = long / "a.png"
+    go = ("simulate", long / "motion.wbp", long / "x.csv", "--plot", picture)
+    assert ok_json(*go)["plot"] == str(picture)
+    first = picture.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    ok(*go)
+    assert picture.read_bytes() == first
+    np.save(long / "x.npy", np.load(long / "x.npy")[::-1])
+    ok("simulate", long / "motion.wbp", long / "x.npy", "--plot", picture)
+    assert picture.read_bytes() != first
+    assert "ends in .png" in fails(2, *go[:3], "--plot", "a.pdf")
+
+
+def test_simulate_of_values_has_no_detections(long: Path) -> None:
+    program = replace(stream_programs()["octets"], meta={"rate": 10})
+    program.save(long / "octets.wbp")
+    np.save(long / "o.npy", samples_of(program, 500))
+    go = ("simulate", long / "octets.wbp", long / "o.npy", "--plot", long / "o.png")
+    found = ok_json(*go)
+    assert found["detections"] is found["score"] is None
+    text = ok(*go)
+    assert "detections" not in text
+    assert "value" in text
+
+
+def test_simulate_takes_real_units(long: Path) -> None:
+    """A program knows what a step of int16 is, or the user says it."""
+    x = np.load(long / "x.npy")
+    expected = ok_json("simulate", long / "motion.wbp", long / "x.npy")["results"]
+    np.save(long / "real.npy", x * 0.25)
+    go = ("simulate", long / "motion.wbp", long / "real.npy")
+    assert ok_json(*go, "--scale", 0.25)["results"] == expected
+    assert "has fractions" in fails(1, *go)
+    replace(motion(), meta={"rate": 50.0, "training": {"scale": 0.25}}).save(long / "motion.wbp")
+    assert ok_json(*go)["results"] == expected
+    whole = ("simulate", long / "motion.wbp", long / "x.npy", "--scale", 2)
+    assert "--scale is for recordings with fractions" in fails(2, *whole)
+
+
+def test_what_users_get_wrong_in_simulate_is_named(long: Path) -> None:
+    go = ("simulate", long / "motion.wbp")
+    assert "no class 'swim'" in fails(2, *go, long / "x.npy", "--background", "swim")
+    assert "--rate has 20 samples per second" not in ok(*go, long / "x.npy", "--rate", 50)
+    assert "the program 50: resample" in fails(1, *go, long / "x.npy", "--rate", 20)
+    two = long / "two.npy"
+    np.save(two, np.zeros((50, 2), np.int16))
+    assert "has 2 channels (channel_0, channel_1), the program takes 3" in fails(1, *go, two)
+    assert "is a folder: expected one recording" in fails(1, *go, long)
+    chosen = ok_json(*go, long / "x.csv", "--channels", "x,y,z")
+    assert chosen["results"] == ok_json(*go, long / "x.npy")["results"]
+    events = long / "events.csv"
+    for text, said in (
+        ("a,b\n1,2\n", "expected a header and rows of start, end (seconds) and label"),
+        ("start,end,label\n1,2,swim\n", "'swim' is no class of the program"),
+        ("start,end,label\n2,1,walk\n", "an event from 2 to 1 seconds"),
+        ("start,end,label\n1,x,walk\n", "could not convert"),
+    ):
+        events.write_text(text)
+        assert said in fails(1, *go, long / "x.npy", "--events", events)
+    np.save(long / "rows.npy", np.zeros((2, 4, 3), np.int16))
+    assert "expected one recording [time, channels]" in fails(1, *go, long / "rows.npy")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wingbeat.errors import DataError, UsageError, WingbeatError
-from wingbeat.recordings import class_order, load_recordings, load_table, to_int16
+from wingbeat.recordings import class_order, load_recordings, load_signal, load_table, to_int16
 
 FLOWERS = "length,width,label,group\n5.1,3,setosa,a\n6.2,2,virginica,b\n4.9,3,setosa,b\n"
 
@@ -720,3 +720,24 @@ def test_to_int16_refuses_a_scale_that_is_not_positive(scale: Any) -> None:
 def test_to_int16_refuses_a_wrong_count_of_scales() -> None:
     with pytest.raises(UsageError, match="got 3 scales"):
         to_int16([[0.0, 1.0]], [1, 1, 1])
+
+
+def test_one_long_signal_keeps_its_order(tmp_path: Path) -> None:
+    """Whatever happens in it, and whoever it is of."""
+    lines = ["time,x,y,label,file", "0,1,2,a,p", "1,3,4,b,q", "2,5,6,a,p"]
+    (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
+    signal = load_signal(tmp_path / "s.csv")
+    assert signal.data.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert signal.channels == ("x", "y")
+    assert signal.labels is not None
+    assert signal.labels.tolist() == ["a", "b", "a"]
+    assert signal.rate is None
+    only = load_signal(tmp_path / "s.csv", label="file", channels=["y"])
+    assert only.data.tolist() == [[2], [4], [6]]
+    assert only.labels is not None
+    assert only.labels.tolist() == ["p", "q", "p"]
+    np.savez(tmp_path / "s.npz", x=np.zeros((4, 1)), rate=25.0)
+    unlabelled = load_signal(tmp_path / "s.npz")
+    assert (unlabelled.rate, unlabelled.labels) == (25.0, None)
+    with pytest.raises(DataError, match="is a folder: expected one recording"):
+        load_signal(tmp_path)

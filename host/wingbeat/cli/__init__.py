@@ -14,6 +14,7 @@ from wingbeat.cli.group import Group
 from wingbeat.cli.info import info
 from wingbeat.cli.onboard import list_models, remove
 from wingbeat.cli.run import run
+from wingbeat.cli.simulate import simulate
 from wingbeat.cli.train import train
 from wingbeat.version import __version__
 
@@ -45,7 +46,7 @@ def _options(
         typer.echo(context.get_help())
 
 
-for _command in (train, convert, run, info, doctor, check, deploy):
+for _command in (train, convert, run, simulate, info, doctor, check, deploy):
     app.command()(_command)
 app.command("list")(list_models)
 app.command()(remove)
