@@ -81,7 +81,7 @@ typedef struct {
 // The machine code of these lines: left alone, gcc moves products of several words past each other
 // and runs out of registers.
 static inline void multiply(packed_t *sums, uint32_t word, int32_t x) {
-#if defined(__ARM_ARCH)
+#if defined(__arm__)
     uint32_t part;
     __asm__("mla %0, %4, %5, %0\n"
             "and %3, %6, %4, lsr #8\n"
@@ -91,7 +91,7 @@ static inline void multiply(packed_t *sums, uint32_t word, int32_t x) {
             : "+r"(sums->all), "+r"(sums->odd), "+r"(sums->top), "=&r"(part)
             : "r"(word), "r"(x), "r"(0x00ff00ffu)
             : "cc");
-#elif defined(__riscv)
+#elif defined(__riscv) && __riscv_xlen == 32
     uint32_t part;
     __asm__("mul %3, %4, %5\n"
             "add %0, %0, %3\n"
