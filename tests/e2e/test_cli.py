@@ -341,7 +341,17 @@ class TestText:
     def test_version_and_help(self) -> None:
         assert ok("--version") == f"wingbeat {__version__}\n"
         assert "convert" in ok()
-        for name in ("train", "convert", "run", "info", "doctor", "check", "deploy", "remove"):
+        for name in (
+            "train",
+            "convert",
+            "run",
+            "simulate",
+            "info",
+            "doctor",
+            "check",
+            "deploy",
+            "remove",
+        ):
             assert "--json" in ok(name, "--help")
 
 
@@ -662,7 +672,7 @@ class TestProcess:
             (
                 "wingbeat ",
                 [
-                    *("train", "convert", "run", "info"),
+                    *("train", "convert", "run", "simulate", "info"),
                     *("doctor", "check", "deploy", "list", "remove"),
                 ],
             ),
