@@ -7,6 +7,7 @@
 
 #define DIMENSIONS 4
 #define MAX_STRIDE 65535
+#define SHORT_RUN 8u
 
 typedef struct {
     uint16_t count;
@@ -18,26 +19,40 @@ typedef struct {
     uint32_t n_inputs; // elements of the input
     uint32_t start;    // position of the first element
     uint32_t run;      // elements that are copied from each position
-    dimension_t dimension[DIMENSIONS]; // from the outermost; the last one has no table
+    dimension_t dimension[DIMENSIONS]; // from the outermost
 } gather_t;
 
 static const gather_t *gather_of(const wb_call_t *call) {
     return (const gather_t *)(const void *)call->params;
 }
 
-static uint8_t *gather_runs(const gather_t *gather, const uint8_t *x, uint8_t *out) {
+static const uint16_t *table_of(const gather_t *gather, const dimension_t *of) {
+    return (const uint16_t *)(const void *)gather + of->table;
+}
+
+static __attribute__((noinline)) uint8_t *gather_runs(
+    const gather_t *gather, const uint8_t *x, uint8_t *out) {
     const dimension_t *inner = &gather->dimension[DIMENSIONS - 1];
+    const uint16_t *table = table_of(gather, inner);
     uint32_t run = gather->run;
     uint32_t left = inner->count;
     int32_t stride = inner->stride;
-    if (run == 1) {
+    if (run == 1 && inner->table == 0) {
         for (; left != 0; left--, x += stride) {
             *out++ = *x;
         }
-        return out;
     }
-    for (; left != 0; left--, x += stride, out += run) {
-        wb_copy(out, x, run);
+    for (; left != 0; left--) {
+        const uint8_t *from = inner->table != 0 ? x + *table++ : x;
+        x += inner->table != 0 ? 0 : stride;
+        if (run < SHORT_RUN) {
+            for (uint32_t i = 0; i < run; i++) {
+                *out++ = from[i];
+            }
+        } else {
+            wb_copy(out, from, run);
+            out += run;
+        }
     }
     return out;
 }
@@ -46,7 +61,7 @@ static const uint8_t *moved(
     const gather_t *gather, const uint8_t *x, uint32_t dimension, uint32_t index) {
     const dimension_t *of = &gather->dimension[dimension];
     if (of->table != 0) {
-        return x + ((const uint16_t *)(const void *)gather)[of->table + index];
+        return x + table_of(gather, of)[index];
     }
     return x + (int32_t)index * of->stride;
 }
@@ -95,8 +110,7 @@ static int32_t widen(const wb_call_t *call, const dimension_t *of, uint32_t *low
 WB_COLD static int32_t check(const wb_call_t *call) {
     const gather_t *gather = gather_of(call);
     if (call->params_size < sizeof(gather_t) || gather->n_inputs > WB_MAX_ELEMENTS ||
-        gather->start > WB_MAX_ELEMENTS || gather->run > WB_MAX_ELEMENTS ||
-        gather->dimension[DIMENSIONS - 1].table != 0) {
+        gather->start > WB_MAX_ELEMENTS || gather->run > WB_MAX_ELEMENTS) {
         return WB_BAD_PARAMS;
     }
     uint32_t low = 0, high = gather->start + gather->run, size = gather->run;

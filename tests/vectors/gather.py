@@ -28,6 +28,7 @@ def small_operators() -> Iterable[Gather]:
     one = Dimension(1, 0)
     yield Gather(20, 5, 2, (one, Dimension(3, 0, table), Dimension(2, 6), Dimension(2, -5)))
     yield Gather(9, 8, 1, (one, one, one, Dimension(9, -1)))
+    yield Gather(9, 0, 1, (one, one, Dimension(2, 5), Dimension(3, 0, table)))
 
 
 def _operators() -> Iterator[tuple[str, Gather]]:
@@ -95,7 +96,7 @@ def _bad_calls() -> Iterable[tuple[bytes, Operands, int]]:
         (11, 1, 2, [(0, 0, 4)]),
         (11, 1, 2, [(3, 0, 65536)]),
         (11, 1, 2, [(3, 0, -65536)]),
-        (11, 1, 2, [(3, 22, 4)]),
+        (11, 1, 2, [(3, 22, 0)]),
         (11, 1, 2, [(3, 22, 0), (1, 0, 0)]),
         (11, 1, 2, [(3, 65535, 0), (1, 0, 0)]),
         (11, 1, 2, [(0, 20, 0), (1, 0, 0)]),

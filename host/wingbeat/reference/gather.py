@@ -65,7 +65,7 @@ class Gather:
     run : int
         Elements that are copied from each position.
     dimensions : tuple of 4 Dimension
-        From the outermost. The last one has no table.
+        From the outermost.
 
     Raises
     ------
@@ -90,8 +90,6 @@ class Gather:
         sizes = (self.n_inputs, self.start, self.run)
         if max(*sizes, self._n_outputs) > MAX_ELEMENTS or self._n_outputs < 1:
             return f"a tensor has 1 to {MAX_ELEMENTS} elements"
-        if self.dimensions[-1].table is not None:
-            return "the last dimension has a table"
         low = high = self.start
         for each in self.dimensions:
             if not 1 <= each.count <= MAX_STRIDE:
@@ -240,13 +238,10 @@ def gather(n_inputs: int, positions: NDArray[np.int64]) -> Gather:
     run = 1
     if merged and _stride(merged[-1]) == 1:
         run = len(merged.pop())
-    inner = Dimension(1, 0)
-    if merged and _stride(merged[-1]) is not None:
-        last = merged.pop()
-        inner = Dimension(len(last), _stride(last) or 0)
-    if len(merged) >= DIMENSIONS:
+    merged = _without_tables(merged)
+    if len(merged) > DIMENSIONS:
         raise UsageError("gather: the positions vary in more than 5 dimensions")
-    dimensions = []
+    dimensions = [Dimension(1, 0)] * (DIMENSIONS - len(merged))
     for each in merged:
         stride = _stride(each)
         low = int(each.min())
@@ -257,8 +252,7 @@ def gather(n_inputs: int, positions: NDArray[np.int64]) -> Gather:
             dimensions.append(Dimension(len(each), 0, (each - low).astype(np.uint16)))
         else:
             dimensions.append(Dimension(len(each), stride))
-    filled = [Dimension(1, 0)] * (DIMENSIONS - 1 - len(dimensions)) + dimensions
-    return Gather(n_inputs, start, run, (*filled, inner))
+    return Gather(n_inputs, start, run, tuple(dimensions))
 
 
 def _along(positions: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
@@ -283,6 +277,27 @@ def _merged(axes: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
                 continue
         merged.append(each)
     return merged[::-1]
+
+
+def _without_tables(axes: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Axes that repeat or jump regularly are two evenly spaced ones, while there is room."""
+    found: list[NDArray[np.int64]] = []
+    for number, each in enumerate(axes):
+        room = DIMENSIONS - len(found) - (len(axes) - number)
+        pair = _pair(each) if room > 0 and _stride(each) is None else None
+        found += [each] if pair is None else pair
+    return found
+
+
+def _pair(positions: NDArray[np.int64]) -> list[NDArray[np.int64]] | None:
+    """Two evenly spaced axes whose sums these positions are."""
+    for count in range(2, len(positions) // 2 + 1):
+        if len(positions) % count == 0:
+            outer, inner = positions[::count], positions[:count] - positions[0]
+            even = _stride(outer) is not None and _stride(inner) is not None
+            if even and np.array_equal(np.add.outer(outer, inner).ravel(), positions):
+                return [outer, inner]
+    return None
 
 
 # ---- From TFLite's parameters
