@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from .assemble import Module
 from .board import PREFIX, PROBE, Facts, ask, next_step, usable_arch
-from .check import heap_need
+from .check import HeapNeed, heap_need
 from .errors import DeviceError, TargetError, TransportError
 from .golden import Golden, vectors_of
 from .program import Decision, Program
@@ -459,14 +459,20 @@ def deploy(
     try:
         cleaned = job.clean()
         job.refuse_early(romfs)
-        proof = job.copy_and_prove(progress)
+        job.copy(progress)
+        before = None
+        if job.runs_from_the_file_system:
+            proof = before = job.prove("", TEMPORARY)
+        else:
+            proof = job.prove_in_rom()
         say("putting it in place")
         job.install()
-        if not romfs:
-            path, before = job.file, None
-        else:
-            path, before = _ROM + job.file, proof
+        path = job.file
+        if romfs:
+            path = _ROM + job.file
             proof = job.move_to_rom()
+        else:
+            before = None
         job.forget_golden()
     except DeviceError as error:
         job.tidy()
@@ -517,6 +523,7 @@ class _Job:
         name = module.program.name
         self.file = f"{name}.mpy"
         self.replaced = False
+        self.runs_from_the_file_system = True
         self.sha256 = hashlib.sha256(module.data).hexdigest()
 
     def clean(self) -> list[str]:
@@ -552,24 +559,30 @@ class _Job:
                 f"{facts.machine} has no ROMFS partition in this firmware: deploy without --romfs,"
                 " or install firmware that has one"
             )
-        heap = heap_need(self.module)
-        wanted = heap.total + _HEAP_TO_RUN
-        if wanted > facts.heap_free or heap.largest > facts.heap_largest:
+        heap, from_rom = heap_need(self.module), heap_need(self.module, romfs=True)
+        self.runs_from_the_file_system = self._fits(heap)
+        if not self._fits(from_rom if romfs else heap):
+            needed = from_rom if romfs else heap
+            remedy = "train a smaller model, or free heap in boot.py"
+            if not romfs and facts.rom_size and self._fits(from_rom):
+                remedy = f"deploy it with --romfs, from where it takes {from_rom.total} bytes"
             raise TargetError(
-                f"{self.file} needs about {heap.total} bytes of heap, and {heap.largest} of them in"
-                f" one piece; {facts.heap_free} are free, {facts.heap_largest} in one piece: train"
-                " fewer or smaller trees, or free heap in boot.py"
+                f"{self.file} needs about {needed.total} bytes of heap, and {needed.largest} of"
+                f" them in one piece; {facts.heap_free} are free, {facts.heap_largest} in one"
+                f" piece: {remedy}"
             )
 
-    def copy_and_prove(self, progress: Progress | None) -> Proof:
-        """Copy under a temporary name, compare the hash, run the golden vectors."""
+    def _fits(self, heap: HeapNeed) -> bool:
+        wanted = heap.total + _HEAP_TO_RUN
+        return wanted <= self.facts.heap_free and heap.largest <= self.facts.heap_largest
+
+    def copy(self, progress: Progress | None) -> None:
+        """Copy under a temporary name, and compare the hash."""
         self.say(f"copying {len(self.module.data)} bytes")
         self.transport.put_file(TEMPORARY, self.module.data, progress)
         self.transport.put_file(_GOLDEN, self.golden.inputs.tobytes())
         self.say("comparing SHA-256 on the board")
         self.compare_hash(TEMPORARY)
-        self.say(f"running {len(self.golden.inputs)} golden vectors on the board")
-        return self.prove("", TEMPORARY)
 
     def compare_hash(self, name: str) -> None:
         """Compare a file on the board with the module."""
@@ -584,6 +597,7 @@ class _Job:
 
     def prove(self, folder: str, file: str) -> Proof:
         """Import the file in a fresh interpreter, run all vectors, compare every bit."""
+        self.say(f"running {len(self.golden.inputs)} golden vectors on the board")
         self.transport.soft_reset()
         program, rows = self.module.program, len(self.golden.inputs)
         repeats, prove = _REPEATS, _PROVE_ROW
@@ -625,14 +639,33 @@ class _Job:
         if size != len(self.module.data):
             raise TargetError(f"{self.file} has {size} bytes after its move; deploy it again")
 
+    def prove_in_rom(self) -> Proof:
+        """Put the temporary file into ROMFS beside what is there, and prove it there.
+
+        For a model that is too large for the heap, and can run from nowhere else.
+        """
+        others = rom_members(self.transport)
+        others.pop(TEMPORARY, None)
+        members = {**others, TEMPORARY: len(self.module.data)}
+        try:
+            write_rom(self.transport, self.facts, members, placed=TEMPORARY, say=self.say)
+            return self.prove(_ROM.rstrip("/"), TEMPORARY)
+        except (TargetError, DeviceError):
+            self.transport.soft_reset()
+            if TEMPORARY in dict(answer_of(self.transport.exec(_ROM_FILES))):
+                write_rom(self.transport, self.facts, others, say=self.say)
+                drop_copies(self.transport)
+            raise
+
     def move_to_rom(self) -> Proof:
         """Put the file that is in place into ROMFS too, prove it there, drop the first one."""
         others = rom_members(self.transport)
         others.pop(self.file, None)
+        others.pop(TEMPORARY, None)
         members = {**others, self.file: len(self.module.data)}
         write_rom(self.transport, self.facts, members, placed=self.file, say=self.say)
         self.compare_hash(_ROM + self.file)
-        proof = self.prove("/rom", self.file)
+        proof = self.prove(_ROM.rstrip("/"), self.file)
         drop_copies(self.transport)
         return proof
 

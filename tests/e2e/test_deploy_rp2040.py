@@ -23,10 +23,13 @@ from typer.testing import CliRunner
 from power_cuts import PicoDeploys, digits, iris, proven, switched_on
 from wingbeat import Program
 from wingbeat.cli import app
+from wingbeat.net.convert import convert_tflite
 from wingbeat.targets.rp2040 import FILESYSTEM_SIZE, ROMFS_SIZE, new_flash
 from wingbeat.transport import open_transport
 
 X, _ = load_digits(return_X_y=True)
+NETS = Path(__file__).resolve().parents[1] / "data" / "nets"
+X, Y = load_digits(return_X_y=True)
 MAIN = """\
 import digits
 model = digits.Model()
@@ -82,6 +85,32 @@ def test_the_whole_life_of_a_model(tmp_path: Path, models: tuple[Program, Progra
             assert expected in started(transport)
         assert ok("remove", "digits", "--port", pico.url)["removed"] == ["/rom/digits.mpy"]
         assert ok("list", "--port", pico.url)["models"] == []
+        assert pico.fault is None
+
+
+def test_a_model_larger_than_the_heap_runs_from_romfs(
+    tmp_path: Path, models: tuple[Program, Program]
+) -> None:
+    """AD, 283 KB, where about 240 KB of heap are free; beside another model."""
+    net, forest, flash = tmp_path / "ad.wbp", tmp_path / "digits.wbp", tmp_path / "flash.bin"
+    program = convert_tflite(NETS / "ad.tflite")
+    program.save(net)
+    models[0].save(forest)
+    new_flash(flash)
+    with switched_on(flash) as pico:
+        ok("deploy", forest, "--port", pico.url, "--romfs", "--no-start")
+        refused = CliRunner().invoke(app, ["deploy", str(net), "--port", pico.url])
+        assert refused.exit_code == 1
+        assert "deploy it with --romfs" in " ".join(refused.stderr.split())
+        done = ok("deploy", net, "--port", pico.url, "--romfs", "--no-start")
+        assert done["path"] == "/rom/ad.mpy"
+        assert done["golden"]["identical"]
+        assert done["heap_import"] + done["heap_model"] < 10_000 < len(program.encode())
+        found = ok("list", "--port", pico.url)["models"]
+        assert {model["path"]: model["hash"] for model in found} == {
+            "/rom/ad.mpy": program.hash,
+            "/rom/digits.mpy": models[0].hash,
+        }
         assert pico.fault is None
 
 
