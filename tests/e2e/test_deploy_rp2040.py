@@ -29,7 +29,6 @@ from wingbeat.transport import open_transport
 
 X, _ = load_digits(return_X_y=True)
 NETS = Path(__file__).resolve().parents[1] / "data" / "nets"
-X, Y = load_digits(return_X_y=True)
 MAIN = """\
 import digits
 model = digits.Model()
