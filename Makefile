@@ -59,7 +59,9 @@ $(KERAS_READY): requirements-keras.txt
 	touch $@
 
 models: build $(KERAS_READY)
-	PYTHONPATH=host:tests:ports:. $(KERAS)/bin/python -m pytest tests/keras
+	mkdir -p build
+	PYTHONPATH=host:tests:ports:. $(KERAS)/bin/python -m pytest tests/keras_models
+	cd build && PYTHONPATH=../host ../$(KERAS)/bin/python ../examples/quantization_aware/train.py
 	for recipe in models/*/recipe.py; do \
 		PYTHONPATH=host:tests:ports:. $(KERAS)/bin/python $$recipe || exit 1; \
 	done

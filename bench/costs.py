@@ -3,8 +3,9 @@
     python bench/costs.py [--update] [ARCH ...]
 
 For armv6m, costs of the terms of `wingbeat.costs.terms` are fitted to cycles of the bare emulated
-core. For the other architectures one factor a kernel is fitted to instructions of whole calls on an
-emulated processor: instructions for each of those cycles. Costs and factors are not negative.
+core. For the other architectures the same is done for the kernels of nets with instructions of
+whole calls on an emulated processor, and for all others one factor: instructions for each of
+those cycles. Costs and factors are not negative.
 
 Prints them with the largest error of the fit; with --update, writes host/wingbeat/costs.toml, where
 architectures that were not asked for stay as they are.
@@ -15,9 +16,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,16 +36,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ports"), str(ROOT / "tests")]
 from rp2040.bare import ARCH, BareCore, run_program  # noqa: E402
 
 from bench.layers import Inputs, layers  # noqa: E402
-from bench.workloads import single, workloads  # noqa: E402
+from bench.workloads import Workload, single, workloads  # noqa: E402
 from nets.files import NAMES, net  # noqa: E402
 from nets.generate import random_net  # noqa: E402
 from wingbeat.convert import convert  # noqa: E402
-from wingbeat.costs import Costs, costs, costs_name, kernel_cycles, terms  # noqa: E402
-from wingbeat.errors import TargetError, UnsupportedModelError  # noqa: E402
+from wingbeat.costs import Costs, costs, costs_name, kernel_counts, terms  # noqa: E402
+from wingbeat.errors import DeviceError, TargetError, UnsupportedModelError  # noqa: E402
 from wingbeat.files import write_atomic  # noqa: E402
 from wingbeat.golden import generate  # noqa: E402
 from wingbeat.net.convert import convert_tflite  # noqa: E402
-from wingbeat.program import Program  # noqa: E402
+from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder  # noqa: E402
 from wingbeat.reference import Cast, ForestWalk, Operator, Probability, Shift, WindowStats  # noqa: E402
 from wingbeat.reference.window_stats import STATISTICS  # noqa: E402
 from wingbeat.runner import run_module  # noqa: E402
@@ -56,6 +57,7 @@ RANDOM = range(60)
 ROWS_OF_NETS = 3
 TOLD = 0.1  # error of a random net that is printed
 ROWS_OF_TARGETS = 10
+LAYERS_OF_TARGETS = 30  # of a kernel
 OTHERS = ("armv7m", "armv7emsp", "rv32imc", "xtensawin")
 # An assumption for processors that execute one instruction after the other: the Cortex-M0+ takes
 # 1.2 to 1.6 on these kernels. Loads take 2 cycles and taken branches 2 to 4, all else mostly 1.
@@ -64,8 +66,8 @@ HEAD = """\
 # By bench/costs.py; `wingbeat check` says 'estimated'.
 # armv6m: cycles of the emulated RP2040. kernels: costs of the terms that wingbeat.costs.terms
 # counts, in their order.
-# Others: instructions of a call, of an operator, and (factors) for each cycle of the kernel on
-# armv6m, all of them emulated; cycles_per_instruction is assumed.
+# Others: instructions of a call, of an operator, of the terms of kernels, and (factors) for each
+# cycle of a kernel on armv6m, all of them emulated; cycles_per_instruction is assumed.
 """
 SIZES = ((1, 12), (5, 3), (10, 8), (30, 6))
 """Trees and depth of the forests that are fitted."""
@@ -107,7 +109,7 @@ def _as_bytes(x: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
 
 
 def others() -> Iterator[tuple[Operator, Inputs]]:
-    """All other operators, with rows of each input."""
+    """Operators besides forests and layers of nets, with rows of each input."""
     draw = np.random.default_rng(1)
     for samples in (32, 128):
         for channels in (1, 3, 6):
@@ -121,14 +123,14 @@ def others() -> Iterator[tuple[Operator, Inputs]]:
         yield Probability(n, 16), (x,)
         yield Shift(n, 9, "i"), (x,)
         yield Shift(n, 9, "H"), (x,)
-    yield from layers()
 
 
-def measure(
-    core: BareCore, wanted: Callable[[str], bool]
-) -> dict[str, list[tuple[list[float], float]]]:
+Point: TypeAlias = "tuple[list[float], float]"
+
+
+def measure(core: BareCore, wanted: Callable[[str], bool]) -> dict[str, list[Point]]:
     """Terms and cycles by kernel."""
-    found: dict[str, list[tuple[list[float], float]]] = defaultdict(list)
+    found: dict[str, list[Point]] = defaultdict(list)
     for program, x in forests() if wanted("forest") else ():
         inputs: NDArray[Any] = x.reshape(len(x), -1)
         for step in run_program(core, program, x):
@@ -139,14 +141,14 @@ def measure(
                     (terms(operator, work), float(step.cycles.mean()))
                 )
             (inputs,) = operator.apply(inputs)
-    for operator, rows in others():
+    for operator, rows in (*others(), *layers()):
         if wanted(operator.KERNEL):
             cycles = float(core.run(operator, *rows).cycles.mean())
             found[operator.KERNEL].append((terms(operator), cycles))
     return found
 
 
-def fit(points: list[tuple[list[float], float]]) -> tuple[NDArray[np.float64], float]:
+def fit(points: list[Point]) -> tuple[NDArray[np.float64], float]:
     """Costs, and the largest relative error with them."""
     counts = np.array([point[0] for point in points])
     cycles = np.array([point[1] for point in points])
@@ -158,7 +160,7 @@ def call_overhead(core: BareCore) -> tuple[float, float]:
     """Cycles of a call of `run` from MicroPython, and of each operator in it, without kernels."""
     counts, rest = [], []
     with open_target("rp2040") as target:
-        for workload in workloads():
+        for workload in small_workloads():
             x = workload.x[:5]
             run = run_module(target, workload.program.assemble(ARCH), x)
             if run.ticks is None:
@@ -177,10 +179,8 @@ def cycles_of(only: Sequence[str], say: Callable[[str], None]) -> Costs:
     with BareCore() as core:
         if not only:
             found["call"], found["operator"] = map(round, call_overhead(core))
-        for name, points in measure(core, lambda kernel: not only or kernel in only).items():
-            result, error = fit(points)
-            kernels[name] = [round(float(cost), 2) for cost in result]
-            say(f"{ARCH} {name}: {len(points)} points, off by {100 * error:.1f} % at most")
+        points = measure(core, lambda kernel: not only or kernel in only)
+        kernels |= fitted(ARCH, points, say)
     return {**found, "kernels": dict(sorted(kernels.items()))}
 
 
@@ -195,7 +195,7 @@ def prove(say: Callable[[str], None]) -> None:
     missing = 0
     with BareCore() as core:
         for name, program, rows in nets:
-            kernels = None if program is None else kernel_cycles(program)
+            kernels = None if program is None else kernel_counts(program, ARCH)
             if program is None or kernels is None:
                 missing += 1
                 continue
@@ -212,6 +212,24 @@ def prove(say: Callable[[str], None]) -> None:
     )
 
 
+def prove_on(arch: str, say: Callable[[str], None]) -> None:
+    """Compare the costs with whole calls of `NAMES`, which they were not fitted on."""
+    with open_target(target_of(arch)) as target:
+        for name in NAMES:
+            program = convert_tflite(net(name))
+            kernels = kernel_counts(program, arch)
+            if kernels is None:
+                continue
+            try:
+                run = run_module(target, program.assemble(arch), generate(program).inputs[-1:])
+            except DeviceError as error:
+                say(f"{arch} {name}: {error}")
+                continue
+            known = costs()[arch]
+            told = known["call"] + sum(known["operator"] + count for count in kernels)
+            say(f"{arch} {name}: {run.ticks:.0f} {run.unit}, {told:.0f} by the costs")
+
+
 def program_of(model: bytes) -> Program | None:
     """A net; None if it has operators that are not supported."""
     try:
@@ -221,11 +239,9 @@ def program_of(model: bytes) -> Program | None:
 
 
 def few() -> list[tuple[Program, NDArray[Any]]]:
-    """Three programs for each kernel, of different sizes, and what the bench measures."""
+    """Three programs for each kernel, of different sizes, and what the bench measures, no nets."""
     by_kernel: dict[str, list[tuple[Program, NDArray[Any]]]] = defaultdict(list)
-    singles = [
-        (single("m", op, rows[0]).program, rows[0]) for op, rows in others() if len(rows) == 1
-    ]
+    singles = [(single("m", operator, x).program, x) for operator, (x,) in others()]
     for program, x in [*forests(), *singles]:
         by_kernel[costs_name(program.calls[0].operator)].append((program, x))
     chosen = [
@@ -233,20 +249,82 @@ def few() -> list[tuple[Program, NDArray[Any]]]:
         for programs in by_kernel.values()
         for place in sorted({0, len(programs) // 2, len(programs) - 1})
     ]
-    return [*chosen, *((workload.program, workload.x) for workload in workloads())]
+    return [*chosen, *((workload.program, workload.x) for workload in small_workloads())]
+
+
+def small_workloads() -> list[Workload]:
+    """What the bench measures, no nets."""
+    nets = {costs_name(operator) for operator, _ in layers()}
+    return [
+        workload
+        for workload in workloads()
+        if not any(costs_name(call.operator) in nets for call in workload.program.calls)
+    ]
+
+
+def kernels_of(
+    arch: str, overhead: float, only: Sequence[str], say: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Instructions of the terms of the kernels of nets, from calls of layers."""
+    points: dict[str, list[Point]] = defaultdict(list)
+    with open_target(target_of(arch)) as target:
+        for operator, rows in layers():
+            name = costs_name(operator)
+            program = alone(operator)
+            if program is None or len(points[name]) == LAYERS_OF_TARGETS:
+                continue
+            if only and name not in only:
+                continue
+            try:
+                run = run_module(target, program.assemble(arch), rows[0])
+            except DeviceError as error:
+                if error.exception != "MemoryError":
+                    raise
+                continue  # A layer that is too large for the target's heap.
+            if run.ticks is None:
+                raise TargetError(f"{arch}: no instructions were counted")
+            points[name].append((terms(operator), run.ticks - overhead))
+    return fitted(arch, points, say)
+
+
+def fitted(
+    arch: str, points: Mapping[str, list[Point]], say: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Costs by kernel."""
+    kernels = {}
+    for name, found in points.items():
+        if found:
+            result, error = fit(found)
+            kernels[name] = [round(float(cost), 2) for cost in result]
+            say(f"{arch} {name}: {len(found)} points, off by {100 * error:.1f} % at most")
+    return kernels
+
+
+def alone(operator: Operator) -> Program | None:
+    """A program of one operator, whose inputs are the same; None if they cannot be."""
+    first, *rest = operator.inputs
+    if any(each != first for each in rest):
+        return None
+    builder = ProgramBuilder(Descriptor(first[0], (first[1],)))
+    return builder.finish("m", builder.add(operator, *(0 for _ in operator.inputs)), Decision.NONE)
+
+
+def target_of(arch: str) -> str:
+    """The emulated processor that counts an architecture's instructions."""
+    return next(name for name in TARGETS if name != "rp2040" and arch_of(name) == arch)
 
 
 def factors_of(
     arch: str, programs: list[tuple[Program, NDArray[Any]]], say: Callable[[str], None]
 ) -> Costs:
     """Instructions of a call, of an operator, and for each cycle of armv6m's kernels."""
-    target_name = next(name for name in TARGETS if name != "rp2040" and arch_of(name) == arch)
-    names = sorted(costs()["armv6m"]["kernels"])
+    target_name = target_of(arch)
+    names = sorted({costs_name(call.operator) for program, _ in programs for call in program.calls})
     rows, counted = [], []
     with open_target(target_name) as target:
         for program, every in programs:
             x = every[:ROWS_OF_TARGETS]
-            cycles = kernel_cycles(program, x)
+            cycles = kernel_counts(program, ARCH, x)
             run = run_module(target, program.assemble(arch), x)
             if cycles is None or run.ticks is None:
                 raise TargetError(f"{program.name}: an operator without costs")
@@ -324,8 +402,14 @@ def main() -> None:
             costs().update(found)
             prove(print)
         else:
-            programs = programs or few()
-            found[arch] = factors_of(arch, programs, print)
+            if not options.only:
+                programs = programs or few()
+                found[arch] = factors_of(arch, programs, print)
+            overhead = found[arch]["call"] + found[arch]["operator"]
+            kernels = kernels_of(arch, overhead, options.only, print)
+            found[arch]["kernels"] = {**found[arch].get("kernels", {}), **kernels}
+            costs().update(found)
+            prove_on(arch, print)
     text = text_of(found)
     if options.update:
         write_atomic(FILE, text.encode())

@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 from wingbeat.reference import DTYPES, Lookup, Operator
 from wingbeat.reference.activations import Quantization
+from wingbeat.reference.argmax import argmax
 from wingbeat.reference.arithmetic import Side, add, mul
+from wingbeat.reference.concat import concat
 from wingbeat.reference.conv import conv2d, output_size, same_padding
 from wingbeat.reference.dense import dense
 from wingbeat.reference.depthwise import depthwise2d
 from wingbeat.reference.dequantize import dequantize
+from wingbeat.reference.gather import resize_nearest, strided_slice, transpose
 from wingbeat.reference.mean import mean
+from wingbeat.reference.pad import pad
 from wingbeat.reference.pool import pool2d
 from wingbeat.reference.quantize import quantize
 from wingbeat.reference.rescale import rescale
@@ -44,7 +48,7 @@ def layers() -> Iterator[tuple[Operator, Inputs]]:
             if operator is not None:
                 yield operator, _rows(draw, operator)
                 found += 1
-    for count, more in ((50, _pool), (30, _mean), (30, _arithmetic), (50, _depthwise_3x3)):
+    for count, more in _OTHERS:
         for _ in range(count):
             operator = more(draw)
             yield operator, _rows(draw, operator)
@@ -216,6 +220,27 @@ def _mean(draw: np.random.Generator) -> Operator:
     )
 
 
+def _moved(draw: np.random.Generator) -> Operator:
+    """Pad, concat, gather or argmax."""
+    shape = [int(draw.choice([1, 2, 3, 5, 8, 13])) for _ in range(2)] + [
+        int(draw.choice(_CHANNELS))
+    ]
+    kind = int(draw.integers(6))
+    if kind == 0:
+        return pad(shape, [(int(a), int(b)) for a, b in draw.integers(0, 4, (3, 2))], 5)
+    if kind == 1:
+        other = [*shape[:2], int(draw.choice(_CHANNELS))]
+        return concat([shape, other, shape][: draw.integers(2, 4)], 2)
+    if kind == 2:
+        return transpose(shape, [int(each) for each in draw.permutation(3)])
+    if kind == 3:
+        step = int(draw.choice([1, 2]))
+        return strided_slice(shape, [slice(None), slice(None, None, step), slice(0, None, step)])
+    if kind == 4:
+        return resize_nearest(shape, (2 * shape[0], 2 * shape[1]))
+    return argmax(shape, int(draw.integers(3)))
+
+
 def _arithmetic(draw: np.random.Generator) -> Operator:
     shape = (int(draw.choice(_SIZES)), int(draw.choice([2, 3, 4, 8, 16, 32])))
     numbers = [
@@ -228,3 +253,6 @@ def _arithmetic(draw: np.random.Generator) -> Operator:
         constant = draw.integers(-128, 128, other).astype(np.int8)
     sides = Side(shape, numbers[0]), Side(other, numbers[1], constant)
     return (add if draw.random() < 0.6 else mul)(*sides, numbers[2])
+
+
+_OTHERS = ((50, _pool), (30, _mean), (40, _arithmetic), (160, _moved), (50, _depthwise_3x3))

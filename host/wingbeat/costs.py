@@ -1,8 +1,9 @@
 """What a program takes on a board: time, operator by operator, from costs that were fitted.
 
-Costs per step of each kernel were fitted to emulated cycles of a Cortex-M0+; on other
-processors, an operator takes so many instructions of an emulated one for each of those cycles
-(``costs.toml``, made by ``bench/costs.py``). What a step is, `terms` says.
+Costs per step of each kernel were fitted to emulated cycles of a Cortex-M0+, and on other
+processors to instructions of an emulated one; for some kernels there are only so many
+instructions for each of those cycles (``costs.toml``, made by ``bench/costs.py``). What a step
+is, `terms` says.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ from .reference import (
     Shift,
     WindowStats,
 )
+from .reference.argmax import Argmax
 from .reference.arithmetic import Add, Mul
+from .reference.concat import Concat
 from .reference.conv import Window
 from .reference.dequantize import Dequantize
 from .reference.forest import Work
+from .reference.gather import Gather
+from .reference.pad import Pad
 from .reference.quantize import Quantize
 from .reference.rescale import Rescale
 from .reference.scale import Scale
@@ -109,33 +114,27 @@ def estimate(program: Program, arch: str) -> Estimate | None:
     walked = any(isinstance(call.operator, ForestWalk) for call in program.calls)
     golden = vectors_of(program) if walked else None
     if golden is None:
-        kernels, basis = kernel_cycles(program), "the same for every row"
+        kernels, basis = kernel_counts(program, arch), "the same for every row"
     elif golden.real:
-        kernels = kernel_cycles(program, golden.inputs)
+        kernels = kernel_counts(program, arch, golden.inputs)
         basis = f"mean of {len(golden.inputs)} rows of data"
     else:
-        kernels = kernel_cycles(program, golden.inputs, worst=True)
+        kernels = kernel_counts(program, arch, golden.inputs, worst=True)
         basis = "worst case: every tree's deepest"
-    factors = known.get("factors")
-    names = [costs_name(call.operator) for call in program.calls]
-    if kernels is None or (factors is not None and not factors.keys() >= set(names)):
+    if kernels is None:
         return None
-    counted = [
-        known["operator"] + cost * (factors[name] if factors else 1)
-        for cost, name in zip(kernels, names, strict=True)
-    ]
-    each = 1.0 if factors is None else float(known["cycles_per_instruction"])
-    operators = tuple(each * count for count in counted)
-    cycles = each * (known["call"] + sum(counted))
-    if factors is None:
+    each = float(known.get("cycles_per_instruction", 1.0))
+    operators = tuple(each * (known["operator"] + count) for count in kernels)
+    cycles = each * known["call"] + sum(operators)
+    if "cycles_per_instruction" not in known:
         return Estimate(cycles, operators, basis)
     return Estimate(cycles, operators, basis, f"emulated instructions at {each:g} cycles each")
 
 
-def kernel_cycles(
-    program: Program, x: NDArray[Any] | None = None, *, worst: bool = False
+def kernel_counts(
+    program: Program, arch: str, x: NDArray[Any] | None = None, *, worst: bool = False
 ) -> list[float] | None:
-    """Cycles of a program's kernels on armv6m by their costs, call by call.
+    """What a program's kernels take by their costs, call by call.
 
     Parameters
     ----------
@@ -147,26 +146,42 @@ def kernel_cycles(
     Returns
     -------
     list or None
-        None where an operator has no costs.
+        Cycles on armv6m, else instructions. None where an operator has no costs.
     """
-    costs_of = costs()["armv6m"]["kernels"]
     values: dict[int, NDArray[Any]] = {} if x is None else {0: x.reshape(len(x), -1)}
-    cycles = []
+    counts = []
     for call in program.calls:
-        operator, name = call.operator, costs_name(call.operator)
-        if name not in costs_of:
-            return None
-        work = None
+        operator, work = call.operator, None
         n_inputs = len(operator.inputs)
         if isinstance(operator, ForestWalk):
             (rows,) = (values[index] for index in call.operands[:n_inputs])
             work = operator.worst_work() if worst else operator.mean_work(rows)
-        cycles.append(float(np.dot(costs_of[name], terms(operator, work))))
+        count = count_of(operator, arch, work)
+        if count is None:
+            return None
+        counts.append(count)
         if values:
             results = operator.apply(*(values[index] for index in call.operands[:n_inputs]))
             for index, result in zip(call.operands[n_inputs:], results, strict=False):
                 values[index] = result
-    return cycles
+    return counts
+
+
+def count_of(operator: Operator, arch: str, work: Work | None = None) -> float | None:
+    """What an operator's kernel takes: cycles on armv6m, else instructions; None if not known.
+
+    Parameters
+    ----------
+    work : Work, optional
+        Of a forest: what a row takes.
+    """
+    name, known = costs_name(operator), costs()[arch]
+    kernel = known.get("kernels", {}).get(name)
+    if kernel is not None:
+        return float(np.dot(kernel, terms(operator, work)))
+    factor = known.get("factors", {}).get(name)
+    cycles = None if factor is None else count_of(operator, "armv6m", work)
+    return None if cycles is None else factor * cycles
 
 
 # ---- Steps of each kernel
@@ -324,6 +339,43 @@ def _of_arithmetic(operator: Add | Mul) -> list[float]:
     return [1.0, rows, elements, elements * operator.doubt / 2**32]
 
 
+def _copies(count: int, size: int, aligned: bool) -> list[float]:
+    """Copies, blocks of 16 bytes and single bytes of `count` runs; aligned: all to 4."""
+    blocks = size // 16 if aligned else 0
+    return [count, count * blocks, count * (size - 16 * blocks)]
+
+
+def _of_pad(operator: Pad) -> list[float]:
+    """Call; planes, values that are filled in; rows that are copied."""
+    before, after, run = operator.before[2], operator.after[2], operator.counts[2]
+    rows = operator.counts[0] * operator.counts[1]
+    aligned = before % 4 == after % 4 == run % 4 == 0
+    filled = operator.outputs[0][1] - rows * run
+    return [1.0, operator.counts[0], filled, *_copies(rows, run, aligned)]
+
+
+def _of_concat(operator: Concat) -> list[float]:
+    rows, counts = operator.n_rows, operator.counts
+    aligned = all(count % 4 == 0 for count in counts)
+    copied = np.sum([_copies(rows, count, aligned) for count in counts], axis=0)
+    return [1.0, rows, *copied]
+
+
+def _of_gather(operator: Gather) -> list[float]:
+    """Call; three dimensions, elements alone, runs."""
+    first, second, third, last = (each.count for each in operator.dimensions)
+    runs, run = first * second * third * last, operator.run
+    aligned = operator.start % 4 == 0 and (run % 4 == 0 or runs == 1)
+    return [
+        *(1.0, first, first * second, first * second * third, runs * (run == 1)),
+        *_copies(runs * (run != 1), run, aligned),
+    ]
+
+
+def _of_argmax(operator: Argmax) -> list[float]:
+    return [1.0, operator.outer, operator.outputs[0][1], operator.inputs[0][1]]
+
+
 _TERMS: dict[type, Callable[[Any], list[float]]] = {
     WindowStats: _of_window_stats,
     Shift: _of_shift,
@@ -334,6 +386,10 @@ _TERMS: dict[type, Callable[[Any], list[float]]] = {
     Quantize: _of_outputs,
     Dequantize: _of_outputs,
     Rescale: _of_outputs,
+    Pad: _of_pad,
+    Concat: _of_concat,
+    Gather: _of_gather,
+    Argmax: _of_argmax,
     Pool: _of_pool,
     Mean: _of_mean,
     Add: _of_arithmetic,

@@ -70,8 +70,8 @@ def test_card(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_program_is_that_of_the_net(name: str) -> None:
-    # After a change of an operator's parameters: python models/NAME/recipe.py --convert.
-    assert converted(recipe(name)).encode() == program(name).encode()
+    same = converted(recipe(name)).encode() == program(name).encode()
+    assert same, f"run: python models/{name}/recipe.py --convert"
 
 
 @pytest.mark.parametrize("name", NAMES)
