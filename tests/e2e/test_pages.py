@@ -16,7 +16,7 @@ VARIES = re.compile(
     r"|µs per run"
 )
 
-PAGES = ("README.md", "docs/commands.md", "docs/board.md", "docs/nets.md")
+PAGES = ("README.md", "docs/commands.md", "docs/board.md", "docs/nets.md", "docs/streams.md")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -357,16 +357,20 @@ def _target_in_words(document: dict[str, Any]) -> dict[str, object]:
                 f" {document['block_seconds']:.3g} s (emulated)"
             )
     if "load" in document:
+        longest, block = document["longest_block_seconds"], document["block_seconds"]
         rows["load"] = (
-            f"{100 * document['load']:.1f} % of a core at {document['clock'] / 1e6:.0f} MHz; the"
-            f" longest block takes {1000 * document['longest_block_seconds']:.3g} ms of"
-            f" {1000 * document['block_seconds']:.3g} ms"
+            f"{100 * document['load']:.2g} % of a core at {document['clock'] / 1e6:.0f} MHz; the"
+            f" longest block takes {_span(longest)} of {_span(block)}"
         )
     return rows
 
 
 def _number(value: float) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
 def _time(seconds: float) -> str:
