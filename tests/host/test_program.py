@@ -30,7 +30,7 @@ from wingbeat.convert import convert
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.plan import ALIGNMENT
 from wingbeat.program import FORMAT_VERSION, MAGIC, Decision, Descriptor, Program, ProgramBuilder
-from wingbeat.reference import Cast, Probability, Shift, WindowStats
+from wingbeat.reference import OPCODES, Cast, Probability, Shift, WindowStats
 
 ODD_LABELS = ["", "läuft", 'quo"te']
 ODD_META = {"a": [1, 2.5, None], "ö": {"b": True}}
@@ -456,6 +456,10 @@ def test_descriptor() -> None:
     assert str(descriptor) == "int16[10, 3]"
     assert descriptor.n_elements == 30
     assert descriptor.dtype == np.int16
+
+
+def test_every_operator_has_an_opcode_of_its_own() -> None:
+    assert len(set(OPCODES.values())) == len(OPCODES)
 
 
 def test_descriptors_quantize() -> None:

@@ -59,7 +59,7 @@ class Standardize:
     mantissa: NDArray[np.uint16]
     exponent: NDArray[np.int16]
 
-    OPCODE: ClassVar[int] = 59
+    OPCODE: ClassVar[int] = 60
     KERNEL: ClassVar[str] = "standardize"
 
     def __post_init__(self) -> None:
