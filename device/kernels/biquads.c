@@ -7,6 +7,7 @@
 // operand 2: int32 [n_sections][n_channels][2]: s1 and s2, kept from run to run if keep is 1
 //
 // Sums are made in uint32_t: what passes 32 bits comes back, as nothing is limited in between.
+#include "kernels/integer.h"
 #include "kernels/operands.h"
 
 #define FRACTION 14
@@ -55,7 +56,7 @@ static inline __attribute__((always_inline)) void filter_in_steps(
         uint32_t sum = s1 + (uint32_t)(section.b0 * x);
         int32_t y = (int32_t)sum >> fraction;
         uint32_t rest = sum & ((1u << fraction) - 1u);
-        *(int16_t *)(void *)(out + at) = (int16_t)(y < -32768 ? -32768 : y > 32767 ? 32767 : y);
+        *(int16_t *)(void *)(out + at) = wb_saturated(y);
         uint32_t a1_y = (uint32_t)section.a1 * (uint32_t)y;
         uint32_t a2_y = (uint32_t)section.a2 * (uint32_t)y;
         s1 = rest + s2 + (uint32_t)(section.b1 * x) + a1_y;

@@ -4,6 +4,8 @@
 // params:    matrix_t, i32 bias[n_outputs], i16 weight[n_outputs][n_inputs], up to a multiple of 4
 // operand 0: input, int16 [n_rows][n_inputs]
 // operand 1: output, int16 [n_rows][n_outputs]
+#include "kernels/dot.h"
+#include "kernels/integer.h"
 #include "kernels/operands.h"
 
 #define MAX_INPUTS 4096u
@@ -22,10 +24,6 @@ static const matrix_t *matrix_of(const wb_call_t *call) {
     return (const matrix_t *)(const void *)call->params;
 }
 
-static int16_t saturated(int32_t value) {
-    return (int16_t)(value < -32768 ? -32768 : value > 32767 ? 32767 : value);
-}
-
 static void run(const wb_call_t *call) {
     const matrix_t *matrix = matrix_of(call);
     const int32_t *biases = (const int32_t *)(const void *)(matrix + 1);
@@ -35,12 +33,9 @@ static void run(const wb_call_t *call) {
     for (uint32_t left = matrix->n_rows; left != 0; left--) {
         const int16_t *weight = (const int16_t *)(const void *)biases_end;
         for (const int32_t *bias = biases; bias != biases_end; bias++) {
-            uint32_t sum = (uint32_t)*bias;
-            const int16_t *x = row;
-            for (const int16_t *end = row + matrix->n_inputs; x != end; x++) {
-                sum += (uint32_t)(*x * *weight++);
-            }
-            *out++ = saturated((int32_t)sum >> matrix->shift);
+            uint32_t sum = wb_dot((uint32_t)*bias, row, 1, weight, matrix->n_inputs);
+            weight += matrix->n_inputs;
+            *out++ = wb_saturated((int32_t)sum >> matrix->shift);
         }
         row += matrix->n_inputs;
     }

@@ -12,7 +12,7 @@
 // and (n Q - S^2) / n^2, the variance, is (C - r^2 / n) / n. Only Q and C exceed 32 bits. They are
 // kept as high 2^16 + low, and divided by n in two steps of 16 bits.
 
-#include "kernels/kernel.h"
+#include "kernels/integer.h"
 
 enum {
     MEAN,
@@ -57,40 +57,13 @@ static uint32_t limited(uint32_t value) {
     return value < INT16_LIMIT ? value : INT16_LIMIT;
 }
 
-// a / n in the low half and a % n in the high half, for a < 2^16 n and 0 < n < 2^15.
-// Shifts a left through the remainder while the quotient comes in from the right.
-NOINLINE uint32_t divide(uint32_t a, uint32_t n) {
-    n <<= 16;
-    for (uint32_t left = 16; left != 0; --left) {
-        a <<= 1;
-        if (a >= n) {
-            a = a - n + 1;
-        }
-    }
-    return a;
-}
-
-// floor(sqrt(a)), one bit of the result per step.
-NOINLINE uint32_t square_root(uint32_t a) {
-    uint32_t root = 0;
-    for (uint32_t bit = 1u << 30; bit != 0; bit >>= 2) {
-        uint32_t trial = root + bit;
-        root >>= 1;
-        if (a >= trial) {
-            a -= trial;
-            root += bit;
-        }
-    }
-    return root;
-}
-
 // floor(sqrt((A - c / n) / n)) of A = high 2^16 + low, with c <= n A, c < n^2 and A / n < 2^31.
 // A = q n + b gives (A - c / n) / n = q + (b n - c) / n^2, and the last term is between -1 and 1.
 NOINLINE uint32_t root_mean(uint32_t high, uint32_t low, uint32_t n, uint32_t c) {
-    uint32_t upper = divide(high + (low >> 16), n);
-    uint32_t lower = divide((upper & 0xffff0000u) | (low & 0xffff), n);
+    uint32_t upper = wb_divide(high + (low >> 16), n);
+    uint32_t lower = wb_divide((upper & 0xffff0000u) | (low & 0xffff), n);
     uint32_t quotient = upper << 16 | (lower & 0xffff);
-    return square_root(quotient - ((lower >> 16) * n < c));
+    return wb_square_root(quotient - ((lower >> 16) * n < c));
 }
 
 // One pass for all that does not need the mean. squares is a constant where this is inlined.
@@ -142,13 +115,6 @@ NOINLINE void scan_without_squares(channel_t *channel) {
     scan(channel, 0);
 }
 
-// floor(sum / n + 1/2), moved up by 2^15 so that the division has no sign.
-static int32_t rounded_mean(const channel_t *channel) {
-    uint32_t n = channel->n;
-    uint32_t positive = (uint32_t)channel->sum + (n << 15);
-    return (int32_t)(divide(positive + (n >> 1), n) & 0xffff) - 32768;
-}
-
 static uint32_t deviation(const channel_t *channel) {
     int32_t mean = channel->mean;
     int32_t rest = channel->sum - (int32_t)channel->n * mean;
@@ -189,7 +155,7 @@ NOINLINE void measure(channel_t *channel, uint32_t wanted, int16_t *value) {
     } else {
         scan_without_squares(channel);
     }
-    channel->mean = rounded_mean(channel);
+    channel->mean = wb_rounded_mean(channel->sum, channel->n);
     value[MEAN] = (int16_t)channel->mean;
     value[MIN] = (int16_t)channel->min;
     value[MAX] = (int16_t)(channel->min + (int32_t)channel->range);

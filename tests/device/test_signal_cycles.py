@@ -12,11 +12,15 @@ from rp2040.bare import BareCore, Result
 from scipy import signal
 
 from wingbeat.reference import DTYPES, Operator
+from wingbeat.reference.affine import affine
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
 from wingbeat.reference.biquads import biquads
+from wingbeat.reference.fir import Edges, delta, fir
 from wingbeat.reference.log2 import Log2
+from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.power_spectrum import power_spectrum
+from wingbeat.reference.remove_mean import RemoveMean
 
 SPECTRUM_CYCLES = 100_000  # of 512 points
 BIQUAD_CYCLES = 30  # a sample and section
@@ -89,3 +93,24 @@ def test_cycles_of_biquads(core: BareCore) -> None:
     sos = signal.butter(4, 0.2, output="sos")
     result = core.run(biquads(sos, 256, keep=False), loud_noise(3, 256))
     assert result.cycles[1:].max() / 256 / len(sos) <= BIQUAD_CYCLES
+
+
+def test_fir(core: BareCore) -> None:
+    taps = signal.firwin(9, 0.3)
+    check_operator(core, fir(taps, 40, 3, edges=Edges.INSIDE, step=2), loud_noise(3, 120))
+    check_operator(core, delta(9, 4), loud_noise(3, 36))
+
+
+def test_samples(core: BareCore) -> None:
+    check_operator(core, RemoveMean(40, 3), loud_noise(3, 120))
+    check_operator(core, Magnitude(40), loud_noise(3, 120))
+    for typecode in "hbB":
+        operator = affine([0.01, -0.3], [9, -7], n_rows=20, typecode=typecode)
+        check_operator(core, operator, loud_noise(3, 40))
+
+
+def test_cycles_of_filters(core: BareCore) -> None:
+    """What they take today, with some room."""
+    long = core.run(fir(signal.firwin(101, 0.3), 228, edges=Edges.INSIDE), loud_noise(1, 228))
+    assert long.cycles.max() / 128 / 101 < 10
+    assert core.run(matrix(dct_weights(40, 13)), loud_noise(1, 40)).cycles.max() < 6000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vectors import band_energies, biquads, log2, matrix, power_spectrum, window
+from vectors import band_energies, biquads, fir, log2, matrix, power_spectrum, samples, window
 from wingbeat.reference import Operator
 
-MODULES = (power_spectrum, band_energies, log2, matrix, biquads, window)
+MODULES = (power_spectrum, band_energies, log2, matrix, biquads, fir, samples, window)
 
 
 def small_signal_operators() -> Iterator[Operator]:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from .affine import Affine
 from .band_energies import BandEnergies
 from .biquads import Biquads
+from .fir import Fir
 from .log2 import Log2
+from .magnitude import Magnitude
 from .matrix import Matrix
 from .power_spectrum import PowerSpectrum
+from .remove_mean import RemoveMean
 from .window import Window
 
-SIGNALS = (PowerSpectrum, BandEnergies, Log2, Matrix, Biquads, Window)
+SIGNALS = (
+    PowerSpectrum,
+    BandEnergies,
+    Log2,
+    Matrix,
+    Biquads,
+    Fir,
+    RemoveMean,
+    Affine,
+    Magnitude,
+    Window,
+)
 """Classes of the opcodes 96 to 191."""
