@@ -299,6 +299,20 @@ class Pipeline:
         builder, tensor = _start(block, n_channels, steps)
         return builder.finish("features", tensor, Decision.NONE), steps[-1][1]
 
+    def feature_names(self, width: int) -> tuple[str, ...]:
+        """Names of the numbers of a frame of features."""
+        last = next((each for each in reversed(self.stages) if each.KIND != "window"), None)
+        if isinstance(last, StatisticsStage):
+            names = tuple(last.names)
+            return tuple(
+                f"{names[i % len(names)]} of channel {i // len(names)}" for i in range(width)
+            )
+        if isinstance(last, MfccStage):
+            return tuple(f"coefficient {i}" for i in range(width))
+        if isinstance(last, LogMelStage):
+            return tuple(f"band {i}" for i in range(width))
+        return tuple(f"channel {i}" for i in range(width))
+
     def program(self, model: Program, n_channels: int) -> Program:
         """The stages in front of a model, as one program.
 

@@ -51,9 +51,14 @@ def confusion_matrix(report: ClassReport, path: Path | str, title: str) -> None:
     OSError
         The picture cannot be written.
     """
+    write_atomic(path, draw_confusion_matrix(report, title))
+
+
+def draw_confusion_matrix(report: ClassReport, title: str) -> bytes:
+    """The bytes of the PNG; see `confusion_matrix`."""
     style = optional_module("matplotlib.style", "drawing a confusion matrix", "matplotlib")
     with style.context("default"):
-        write_atomic(path, _draw(report, title))
+        return _draw(report, title)
 
 
 def arena_over_operators(program: Program, path: Path | str) -> None:

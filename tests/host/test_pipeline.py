@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
+from tones import TONES, tones
 from wingbeat.errors import DataError, FormatError, UsageError
 from wingbeat.pipeline import load_pipeline, parse_pipeline, presets
 from wingbeat.recordings import Recording, Recordings, load_recordings, load_wav
@@ -17,39 +18,6 @@ from wingbeat.stream import Stream, pace_of
 from wingbeat.train_pipeline import compute_features, train_pipeline
 
 SPEECH = Path(__file__).resolve().parents[1] / "data" / "speech"
-
-TONES = """
-rate = 1000
-pad = true
-[[stage]]
-kind = "window"
-length = 64
-hop = 32
-[[stage]]
-kind = "{kind}"
-bands = 14
-[[stage]]
-kind = "window"
-length = 8
-hop = 4
-[model]
-kind = "forest"
-trees = 5
-"""
-
-
-def tones(seed: int = 1) -> Recordings:
-    """Low and high tones in noise, of four devices."""
-    rng = np.random.default_rng(seed)
-    items = []
-    for number in range(24):
-        label = "low" if number % 2 else "high"
-        hertz = rng.uniform(60, 120) if label == "low" else rng.uniform(250, 400)
-        time = np.arange(int(rng.integers(100, 900))) / 1000
-        wave = 3000 * np.sin(2 * np.pi * hertz * time) + rng.normal(0, 200, len(time))
-        data = np.rint(wave).astype(np.int16)[:, np.newaxis]
-        items.append(Recording(data, label, f"device {number % 4}", f"{number}.wav"))
-    return Recordings(tuple(items), ("channel_0",), 1000.0, ("high", "low"))
 
 
 @pytest.mark.parametrize("model", ["forest", "mlp"])

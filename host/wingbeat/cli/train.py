@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import shlex
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -166,6 +168,13 @@ def train(
             rich_help_panel="Results",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page about it here (.html). With --pipeline only.",
+            rich_help_panel="Results",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a model on labelled data, test it on what was held out, save it as a program."""
@@ -185,6 +194,10 @@ def train(
         "group_pattern": group_pattern,
         "label_pattern": label_pattern,
     }
+    if report is not None:
+        output_file(report, (".html",))
+    if pipeline is None and report is not None:
+        raise UsageError("--report is for pipelines: add --pipeline, or drop it")
     if pipeline is not None:
         _refuse_with_pipeline(
             {
@@ -206,6 +219,7 @@ def train(
             pipeline,
             output,
             plot,
+            report,
             as_json,
             name=name,
             test_fraction=test_fraction,
@@ -282,6 +296,7 @@ def _on_pipeline(
     source: str,
     output: Path,
     plot: Path | None,
+    page: Path | None,
     as_json: bool,
     **training: Any,
 ) -> None:
@@ -296,6 +311,12 @@ def _on_pipeline(
         from wingbeat.plots import confusion_matrix
 
         confusion_matrix(trained.report, plot, f"{trained.program.name} on held-out data")
+    if page is not None:
+        from wingbeat.report import write_report
+
+        with Progress("writing the report"):
+            command = shlex.join(["wingbeat", *sys.argv[1:]])
+            write_report(page, trained, pipeline, recordings, command)
     trained.program.save(output)
     program, report, pace = trained.program, trained.report, pace_of(trained.program)
     document = {
@@ -316,6 +337,7 @@ def _on_pipeline(
         "quantization_loss": trained.quantization_loss,
         "report": report.to_json(),
         "plot": None if plot is None else str(plot),
+        "page": None if page is None else str(page),
     }
     rows = {
         "trained on": f"{len(trained.train)} windows of"
