@@ -229,7 +229,7 @@ def _moved(draw: np.random.Generator) -> Operator:
     if kind == 0:
         return pad(shape, [(int(a), int(b)) for a, b in draw.integers(0, 4, (3, 2))], 5)
     if kind == 1:
-        other = [*shape[:2], int(draw.choice(_CHANNELS))]
+        other = shape if draw.random() < 0.6 else [*shape[:2], int(draw.choice(_CHANNELS))]
         return concat([shape, other, shape][: draw.integers(2, 4)], 2)
     if kind == 2:
         return transpose(shape, [int(each) for each in draw.permutation(3)])
@@ -255,4 +255,4 @@ def _arithmetic(draw: np.random.Generator) -> Operator:
     return (add if draw.random() < 0.6 else mul)(*sides, numbers[2])
 
 
-_OTHERS = ((50, _pool), (30, _mean), (40, _arithmetic), (160, _moved), (50, _depthwise_3x3))
+_OTHERS = ((50, _pool), (30, _mean), (40, _arithmetic), (200, _moved), (50, _depthwise_3x3))

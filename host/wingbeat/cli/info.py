@@ -18,13 +18,15 @@ from wingbeat.assemble import Module
 from wingbeat.cli.files import load_file
 from wingbeat.cli.options import Json, output_file
 from wingbeat.cli.output import described, emit, in_words
+from wingbeat.describe import describe
 from wingbeat.memory import blocks, drawn, live_bytes
 from wingbeat.program import FORMAT_VERSION, Call, Program
 from wingbeat.reference import Cast, ForestWalk, Leaves, Probability, Shift, WindowStats
 from wingbeat.stream import pace_of
 
 _SHOWN = 8
-_DRAWN = 48  # characters of a line that shows the arena
+_DRAWN = 48  # most characters of a line that shows the arena
+_BESIDE = 57  # characters for it and the operator's name, in 80
 _LEAVES = {
     Leaves.PAIRS: "votes, up to 16 classes",
     Leaves.WIDE: "votes, any number of classes",
@@ -144,6 +146,8 @@ def _operator(call: Call, program: Program, module: Module | None) -> dict[str, 
         row |= {"elements": operator.n_elements, "bits": operator.shift}
     elif isinstance(operator, Cast):
         row |= {"elements": operator.n_elements, "from": operator.typecode}
+    else:
+        row["what"] = describe(operator)
     return row
 
 
@@ -204,7 +208,8 @@ def _arena(program: Program) -> Table:
     table.columns[0].justify = table.columns[2].justify = "right"
     table.caption = "r read, w written, b both in place, s scratch, - held for later, . free"
     table.caption_justify = "left"
-    for number, line in enumerate(drawn(program, _DRAWN)):
+    longest = max(len(call.operator.KERNEL) for call in program.calls)
+    for number, line in enumerate(drawn(program, min(_DRAWN, _BESIDE - longest))):
         kernel = program.calls[number].operator.KERNEL
         peak = " (peak)" if live[number] == max(live) else ""
         table.add_row(str(number + 1), Text(kernel), f"{live[number]}{peak:7}", Text(line))
@@ -236,5 +241,8 @@ def _in_words(row: dict[str, Any]) -> str:
         return f"{row['samples']} samples x {row['channels']} channels: " + ", ".join(
             row["statistics"]
         )
+    if "what" in row:
+        _, _, name = row.get("layer", "").partition(" (")
+        return f"{row['what']}; {name.removesuffix(')')}" if name else str(row["what"])
     known = ("kernel", "opcode", "operands", "parameters", "kernel_bytes")
     return ", ".join(f"{key} {value}" for key, value in row.items() if key not in known)
