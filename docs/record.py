@@ -6,7 +6,7 @@ In a temporary folder, block by block: `python` is run, by MicroPython if its fi
 `# MicroPython`; a block without a language after it takes what it printed; in `console`, what
 follows a line of `$ wingbeat ...` takes what that printed. Everything else stays as it is. A page
 with `<!-- Recorded after README.md, with an emulated Pico. -->` has the files of that page's Python
-examples, and a board at the default port.
+examples, and a board at the default port; without `after README.md,` the board alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wingbeat.targets.unix import find_micropython
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
-WITH_BOARD = re.compile(r"<!-- Recorded after (?P<before>\S+), with an emulated Pico\. -->")
+WITH_BOARD = re.compile(r"<!-- Recorded (?:after (?P<before>\S+), )?with an emulated Pico\. -->")
 BLOCK = re.compile(r"(?P<fence>^```(?P<language>\w*)\n)(?P<body>.*?)^```$", re.DOTALL | re.M)
 
 
@@ -37,7 +37,8 @@ def record(page: str) -> str:
         recorder = _Recorder(Path(folder))
         if board is None:
             return recorder.page(page)
-        recorder.page((ROOT / board["before"]).read_text())
+        if board["before"]:
+            recorder.page((ROOT / board["before"]).read_text())
         flash = Path(folder) / "flash.bin"
         new_flash(flash)
         with Pico(flash) as pico:

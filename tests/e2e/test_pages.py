@@ -16,7 +16,14 @@ VARIES = re.compile(
     r"|µs per run"
 )
 
-PAGES = ("README.md", "docs/commands.md", "docs/board.md", "docs/nets.md", "docs/streams.md")
+PAGES = (
+    "README.md",
+    "docs/commands.md",
+    "docs/board.md",
+    "docs/nets.md",
+    "docs/streams.md",
+    "docs/sounds.md",
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
