@@ -97,6 +97,67 @@ def test_requantization_that_changes_nothing_is_left_out() -> None:
     assert_as_tflm(program, chain(*operations), EVERY_BYTE.reshape(32, 1, 8))
 
 
+def test_tables_in_a_row_are_one() -> None:
+    x, a, b, y = (
+        int8(1, 256, scale=s, zero_point=z) for s, z in ((0.1, 0), (0.2, 9), (0.3, 1), (0.2, 4))
+    )
+    operations = [Operation("ABS", [x], [a]), Operation("QUANTIZE", [a], [b])]
+    operations.append(Operation("RELU", [b], [y]))
+    program = converted(*operations)
+    assert kernels_of(program) == ["lookup"]
+    assert_as_tflm(program, chain(*operations), EVERY_BYTE[None, None])
+
+
+def test_a_table_whose_result_is_used_twice_stays() -> None:
+    x, a, b, y = int8(1, 256), int8(1, 256), int8(1, 256, scale=0.2), int8(1, 256, scale=0.4)
+    operations = [
+        Operation("ABS", [x], [a]),
+        Operation("QUANTIZE", [a], [b]),
+        Operation("ADD", [a, b], [y], "AddOptions"),
+    ]
+    program = converted(*operations)
+    assert sorted(kernels_of(program)) == ["add", "lookup", "lookup"]
+    assert_as_tflm(program, chain(*operations), EVERY_BYTE[None, None])
+
+
+def test_moves_in_a_row_are_one() -> None:
+    x, a, y = int8(1, 4, 6, 3), int8(1, 6, 4, 3), int8(1, 6, 2, 3)
+    operations = [
+        Operation("TRANSPOSE", [x, shape_of(0, 2, 1, 3)], [a], "TransposeOptions"),
+        Operation(
+            "STRIDED_SLICE",
+            [a, shape_of(0, 0, 1, 0), shape_of(1, 6, 4, 3), shape_of(1, 1, 2, 1)],
+            [y],
+            "StridedSliceOptions",
+        ),
+    ]
+    program = converted(*operations)
+    assert kernels_of(program) == ["gather"]
+    assert_as_tflm(program, chain(*operations), rows_for(x))
+
+
+def test_repeats_as_keras_writes_upsampling() -> None:
+    """TFLM has no TILE: NumPy's repeat says what is right."""
+    shapes = [(1, 4, 3, 2), (1, 4, 1, 3, 2), (1, 4, 2, 3, 2), (1, 8, 3, 2)]
+    shapes += [(1, 8, 3, 1, 2), (1, 8, 3, 2, 2), (1, 8, 6, 2)]
+    t = [int8(*shape) for shape in shapes]
+    program = converted(
+        Operation("RESHAPE", [t[0], shape_of(*shapes[1])], [t[1]]),
+        Operation("TILE", [t[1], shape_of(1, 1, 2, 1, 1)], [t[2]], "TileOptions"),
+        Operation("RESHAPE", [t[2], shape_of(*shapes[3])], [t[3]]),
+        Operation("RESHAPE", [t[3], shape_of(*shapes[4])], [t[4]]),
+        Operation("TILE", [t[4], shape_of(1, 1, 1, 2, 1)], [t[5]], "TileOptions"),
+        Operation("RESHAPE", [t[5], shape_of(*shapes[6])], [t[6]]),
+    )
+    assert kernels_of(program) == ["gather"]
+    rows = rows_for(t[0]).reshape(-1, 4, 3, 2)
+    assert np.array_equal(program.run(rows), rows.repeat(2, 1).repeat(2, 2))
+    whole = converted(
+        Operation("TILE", [t[0], shape_of(1, 2, 1, 3)], [int8(1, 8, 3, 6)], "TileOptions")
+    )
+    assert np.array_equal(whole.run(rows), np.tile(rows, (1, 2, 1, 3)))
+
+
 def test_bytes_that_count_from_zero_are_taken() -> None:
     x = Tensor((1, 256), "uint8", scales=0.1, zero_points=7)
     quantize = Operation("QUANTIZE", [x], [int8(1, 256, scale=0.15, zero_point=-100)])
@@ -284,6 +345,15 @@ def test_several_inputs_and_outputs_are_refused() -> None:
     operations = [Operation("ABS", [x], [a]), Operation("ABS", [y], [b])]
     with pytest.raises(UnsupportedModelError, match=r"2 inputs \(x, y\): .* and 2 outputs"):
         convert_tflite(model_bytes(operations, [x, y], [a, b]))
+
+
+def test_an_open_batch_is_told_to_be_fixed() -> None:
+    x, y = int8(1, 2), int8(4, 2)
+    operation = Operation("SPACE_TO_BATCH_ND", [x], [y], "SpaceToBatchNDOptions")
+    with pytest.raises(UnsupportedModelError, match="for batches of any size") as caught:
+        converted(operation)
+    assert "batch_size=1" in str(caught.value)
+    assert "cannot be converted" not in str(caught.value)
 
 
 def test_shapes_that_contradict_each_other_are_damage() -> None:

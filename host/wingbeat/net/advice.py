@@ -30,11 +30,6 @@ _ADVICE: dict[str, str] = {
     **dict.fromkeys(("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), _STATE),
     **dict.fromkeys(("GELU", "PRELU", "EXP", "LOG"), _TABLE),
     **dict.fromkeys(("BATCH_MATMUL",), _ATTENTION),
-    **dict.fromkeys(
-        ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"),
-        "it stands for a dilated convolution: convert again with TensorFlow 2.15 or later, which"
-        " writes dilation_rate into the convolution",
-    ),
     "RESIZE_BILINEAR": "use UpSampling2D(interpolation='nearest')",
     "L2_POOL_2D": "use AveragePooling2D or MaxPooling2D",
     "LOCAL_RESPONSE_NORMALIZATION": "use BatchNormalization, which costs nothing",
@@ -43,7 +38,6 @@ _ADVICE: dict[str, str] = {
     "DIV": f"multiply by the inverse: {_CONSTANT}",
     "CONV_3D": "use Conv2D",
     "SUM": "use a mean (GlobalAveragePooling)",
-    "TILE": "use UpSampling2D or BROADCAST_TO (tf.broadcast_to)",
     "CAST": "keep the whole net in int8: cast inputs before the net",
     "EMBEDDING_LOOKUP": "look the rows up before the net",
 }
@@ -57,6 +51,11 @@ def instead_of(kind: str) -> str:
         return "cut the preprocessor off, and compute features with Wingbeat's signal operators"
     return _ADVICE.get(kind, _ANYTHING)
 
+
+HOW_TO_FIX_THE_BATCH = (
+    "Make the model anew with keras.Input(shape, batch_size=1), copy the weights with"
+    " set_weights(), and convert that; or let wingbeat.convert_keras do it"
+)
 
 HOW_TO_QUANTIZE = """\
 Quantize it when you make the .tflite file, with some 200 inputs of your training data in `rows`:

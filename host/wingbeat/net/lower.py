@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wingbeat.errors import FormatError, UnsupportedModelError, UsageError
-from wingbeat.net.advice import HOW_TO_QUANTIZE, instead_of
+from wingbeat.net.advice import HOW_TO_FIX_THE_BATCH, HOW_TO_QUANTIZE, instead_of
+from wingbeat.net.merge import merge
 from wingbeat.net.model import Graph, Node
 from wingbeat.net.rule import Lowering, RefusedError, Rule
 from wingbeat.net.rules_of_elements import RULES as ELEMENTS
@@ -23,6 +24,8 @@ RULES: Mapping[str, Rule] = {**ELEMENTS, **LAYOUT, **POOLS, **SUMS, **TRANSPOSED
 """The rule of each kind of operator that can be converted."""
 
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")
+_OPEN_BATCH = ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")
+"""What TensorFlow makes of a dilated convolution if it does not know the batch."""
 
 
 def lower(graph: Graph) -> Lowering:
@@ -39,6 +42,7 @@ def lower(graph: Graph) -> Lowering:
     graph = simplify(graph)
     lowering = Lowering(graph)
     problems = []
+    damaged: FormatError | None = None
     for node in graph.nodes:
         try:
             _apply(lowering, node)
@@ -47,17 +51,32 @@ def lower(graph: Graph) -> Lowering:
         except UsageError as error:
             problems.append(f"{graph.describe(node)}: {error}")
         except FormatError as error:
-            raise FormatError(f"{graph.describe(node)}: {error}") from error
-    numbers = _numbers(graph)
-    if numbers is not None:
-        unknown = [node for node in graph.nodes if node.kind not in RULES]
+            damaged = damaged or FormatError(f"{graph.describe(node)}: {error}")
+    whole = _numbers(graph) or _shapes(graph)
+    if whole is not None:
+        unknown = [node for node in graph.nodes if node.kind not in (*RULES, *_OPEN_BATCH)]
         problems = [f"{graph.describe(node)}: {instead_of(node.kind)}" for node in unknown]
-        raise UnsupportedModelError("\n".join([numbers, *_listed(problems)]))
+        raise UnsupportedModelError("\n".join([whole, *_listed(problems)]))
+    if damaged is not None:
+        raise damaged
     if problems:
         raise UnsupportedModelError("\n".join(_listed(problems)))
     if lowering.place(graph.outputs[0]) == graph.inputs[0]:
         lowering.copy_input()
+    kept = [lowering.place(output) for output in graph.outputs]
+    lowering.steps = merge(lowering.steps, lowering.tensors, kept)
     return lowering
+
+
+def _shapes(graph: Graph) -> str | None:
+    """What is wrong with a net whose shapes are not all known, or None."""
+    for node in graph.nodes:
+        if node.kind in _OPEN_BATCH or any(graph.tensors[i].open for i in node.outputs):
+            return (
+                "The net was made for batches of any size, so some of its shapes are not in the"
+                f" file (from {graph.describe(node)} on). {HOW_TO_FIX_THE_BATCH}"
+            )
+    return None
 
 
 def _listed(problems: list[str]) -> list[str]:

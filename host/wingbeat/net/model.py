@@ -42,6 +42,8 @@ class Tensor:
     quantization : Quantization or None
     data : array or None
         The value of a constant, of this shape.
+    open : bool
+        Dimensions beside that of the batch are only known when the net runs.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Tensor:
     dtype: str
     quantization: Quantization | None = None
     data: NDArray[Any] | None = None
+    open: bool = False
 
     @property
     def n_elements(self) -> int:

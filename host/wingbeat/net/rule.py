@@ -155,8 +155,9 @@ class Lowering:
         if tensor.dtype != "int8":
             raise RefusedError(
                 f"works on {tensor.dtype}",
-                "the net has to be int8 from its input to its output: quantize it as a whole, with"
-                " supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]",
+                "a net has to be int8 from its input to its output: quantize all of it, with"
+                " supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], and use other layers where"
+                f" TensorFlow leaves {tensor.dtype} even so",
             )
         if tensor.quantization is None:
             raise FormatError(f"an int8 tensor has no scale: {tensor.name}")

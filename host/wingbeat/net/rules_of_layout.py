@@ -288,6 +288,15 @@ def _broadcast(net: Lowering, node: Node, places: Positions, result: Tensor) -> 
         raise FormatError(str(error)) from error
 
 
+def _tile(net: Lowering, node: Node, places: Positions, result: Tensor) -> Positions:
+    """How often, the output's shape tells."""
+    if len(result.shape) != places.ndim:
+        raise FormatError(f"{list(result.shape)} of {list(places.shape)}")
+    for axis, (count, whole) in enumerate(zip(places.shape, result.shape, strict=True)):
+        places = np.take(places, np.arange(whole) % count, axis)
+    return places
+
+
 def _gather(net: Lowering, node: Node, places: Positions, result: Tensor) -> Positions:
     options = options_of(node, Gathering)
     indices = net.constant(node, 1, "int32", "int64")
@@ -377,6 +386,7 @@ RULES: Mapping[str, Rule] = {
     "SLICE": _rearranged(_slice),
     "REVERSE_V2": _rearranged(_reverse),
     "BROADCAST_TO": _rearranged(_broadcast),
+    "TILE": _rearranged(_tile),
     "GATHER": _rearranged(_gather),
     "DEPTH_TO_SPACE": _rearranged(_depth_to_space),
     "SPACE_TO_DEPTH": _rearranged(_space_to_depth),

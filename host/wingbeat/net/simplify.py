@@ -17,6 +17,7 @@ _SHAPED_BY_OUTPUT: Mapping[str, tuple[int, ...]] = {
     "TRANSPOSE_CONV": (0,),
     "RESIZE_NEAREST_NEIGHBOR": (1,),
     "BROADCAST_TO": (1,),
+    "TILE": (1,),
 }
 """Operands that say no more than the shape of the output does."""
 

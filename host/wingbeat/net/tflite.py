@@ -99,7 +99,7 @@ _NEEDED = {
         " RELU6 RELU_N1_TO_1 LEAKY_RELU LOGISTIC TANH HARD_SWISH ELU ABS QUANTIZE DEQUANTIZE"
         " RESIZE_NEAREST_NEIGHBOR DEPTH_TO_SPACE SPACE_TO_DEPTH PACK UNPACK",
         2: "CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED PAD MEAN REDUCE_MAX ADD SUB MUL TRANSPOSE"
-        " ARG_MAX ARG_MIN SPLIT REVERSE_V2 BROADCAST_TO GATHER MIRROR_PAD",
+        " ARG_MAX ARG_MIN SPLIT REVERSE_V2 BROADCAST_TO TILE GATHER MIRROR_PAD",
         3: "TRANSPOSE_CONV PADV2 SPLIT_V SLICE",
         4: "STRIDED_SLICE",
     }.items()
@@ -116,6 +116,7 @@ _TENSOR: dict[int, Field] = {
     4: Table(_QUANTIZATION),
     5: _BYTE,
     6: Table({}),
+    7: _WORDS,
 }
 _OPERATOR: dict[int, Field] = {
     0: _WORD,
@@ -236,6 +237,7 @@ class _Reader:
             f"sparse {dtype}" if sparse else dtype,
             _quantization(number, table.Quantization(), dtype, shape),
             None if sparse else self._data(number, table.Buffer(), dtype, shape),
+            any(each < 0 for each in _vector(table.ShapeSignatureAsNumpy())[1:]),
         )
 
     def _data(
