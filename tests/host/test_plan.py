@@ -274,6 +274,49 @@ def test_greedy_is_not_enough() -> None:
     assert_sound(net, found)
 
 
+def inverted_bottleneck(net: Net, draw: random.Random, x: int, side: int, channels: int) -> int:
+    wide = side * side * channels * draw.choice([3, 6])
+    y = net.add(wide, x, scratch=8 * channels)
+    y = net.add(wide, y, scratch=600, in_place=True)
+    y = net.add(side * side * channels, y, scratch=8 * channels, in_place=True)
+    return net.add(side * side * channels, y, x, in_place=True)
+
+
+def residual(net: Net, draw: random.Random, x: int, side: int, channels: int) -> int:
+    size = side * side * channels
+    y = net.add(size, net.add(size, x, scratch=72 * channels), scratch=72 * channels)
+    return net.add(size, y, x, in_place=True)
+
+
+def branches(net: Net, draw: random.Random, x: int, side: int, channels: int) -> int:
+    size = side * side * channels // 2
+    ends = []
+    for _ in range(2):
+        y = x
+        for _ in range(draw.randint(1, 3)):
+            y = net.add(size, y, scratch=draw.choice([0, 400]))
+        ends.append(y)
+    return net.add(2 * size, *ends)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nets_with_branches_reach_their_peak(seed: int) -> None:
+    draw = random.Random(seed)
+    side, channels = draw.choice([16, 24, 32]), draw.choice([8, 16])
+    net = Net([4 * side * side])
+    x = net.add(side * side * channels, 0, scratch=216)
+    for _ in range(draw.randint(2, 7)):
+        block = draw.choice([inverted_bottleneck, residual, branches])
+        x = block(net, draw, x, side, channels)
+        if draw.random() < 0.3 and side > 4:
+            side, channels = side // 2, 2 * channels
+            x = net.add(side * side * channels, x, scratch=8 * channels)
+    net.add(10, net.add(channels, x))
+    found = net.plan(outside=[0])
+    assert_sound(net, found, [0])
+    assert found.size == found.peak
+
+
 # ---- In place
 
 
