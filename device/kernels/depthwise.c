@@ -12,6 +12,7 @@
 // Compiled twice, so that a module carries only what its model needs:
 //   without defines   any layer
 //   DEPTHWISE_3X3     3 x 3, no dilation of the places, multiplier 1, short scale with ReLU
+#include "kernels/axis.h"
 #include "kernels/kernel.h"
 #include "kernels/operands.h"
 #include "kernels/scale.h"
@@ -26,17 +27,8 @@
 #define SHORT 2u
 
 typedef struct {
-    uint16_t size; // positions of the input, 1 or more
-    uint16_t out;  // positions of the output, 1 or more
-    uint8_t kernel; // this and the next two: 1 or more
-    uint8_t stride;
-    uint8_t dilation;
-    uint8_t before; // positions of padding in front of the input
-} axis_t;
-
-typedef struct {
-    axis_t lines;      // the axis that is cut
-    axis_t places;     // positions in a line
+    wb_axis_t lines;      // the axis that is cut
+    wb_axis_t places;     // positions in a line
     uint16_t channels; // of the input
     uint8_t multiplier;
     uint8_t turned; // 0: lines are rows of the map, 1: they are its columns
@@ -153,7 +145,7 @@ static uint32_t n_channels(const depthwise_t *layer) {
 }
 
 // Positions that a number of neighbouring outputs look at.
-static uint32_t reach(const axis_t *axis, uint32_t outputs) {
+static uint32_t reach(const wb_axis_t *axis, uint32_t outputs) {
     return (outputs - 1) * axis->stride + (axis->kernel - 1u) * axis->dilation + 1;
 }
 
@@ -323,8 +315,8 @@ static void convolve(const loops_t *loops) {
 // All that the parameters say.
 WB_COLD static void prepare(
     parts_t *parts, loops_t *loops, const depthwise_t *layer, uint8_t *scratch) {
-    const axis_t *lines = &layer->lines;
-    const axis_t *places = &layer->places;
+    const wb_axis_t *lines = &layer->lines;
+    const wb_axis_t *places = &layer->places;
     uint32_t pitch = reach(places, places->out) * POSITION;
     uint32_t n_lines = part_of(layer);
     uint32_t n_places = places->out;
@@ -496,12 +488,8 @@ static void run(const wb_call_t *call) {
 // ---- Check
 
 // Positions that all outputs look at, or more than MAX_SIZE if the axis is unsound.
-WB_COLD static uint32_t sound_reach(const axis_t *axis, uint32_t outputs) {
-    if (axis->size == 0 || axis->out == 0 || axis->kernel == 0 || axis->stride == 0 ||
-        axis->dilation == 0) {
-        return MAX_SIZE + 1;
-    }
-    return reach(axis, outputs);
+WB_COLD static uint32_t sound_reach(const wb_axis_t *axis, uint32_t outputs) {
+    return wb_axis_is_sound(axis) ? reach(axis, outputs) : MAX_SIZE + 1;
 }
 
 // Whether a map has at most so many positions; both 0xffff at most.
@@ -531,8 +519,8 @@ WB_COLD static int32_t check(const wb_call_t *call) {
     if (call->params_size < sizeof(depthwise_t)) {
         return WB_BAD_PARAMS;
     }
-    const axis_t *lines = &layer->lines;
-    const axis_t *places = &layer->places;
+    const wb_axis_t *lines = &layer->lines;
+    const wb_axis_t *places = &layer->places;
     uint32_t in = layer->channels;
     uint32_t channels = n_channels(layer);
     uint32_t taps = n_taps(layer);

@@ -22,6 +22,7 @@ from .errors import UsageError
 from .golden import vectors_of
 from .program import Program
 from .reference import (
+    AveragePool,
     Cast,
     Conv2D,
     Dense,
@@ -29,9 +30,9 @@ from .reference import (
     Depthwise3x3,
     ForestWalk,
     Lookup,
+    MaxPool,
     Mean,
     Operator,
-    Pool,
     Probability,
     Shift,
     WindowStats,
@@ -301,21 +302,27 @@ def _of_depthwise(operator: Depthwise) -> list[float]:
     ]
 
 
-def _of_pool(operator: Pool) -> list[float]:
-    """Call; pixels and sizes of windows; windows, rows and values by words, of means and maxima."""
+def _of_average_pool(operator: AveragePool) -> list[float]:
+    """Call; pixels and sizes of windows; windows, rows and values by words, and one by one."""
     window, channels = operator.window, operator.window.shape[2]
     rows, columns = (_covered(window, axis) for axis in (0, 1))
     counts = np.outer(rows, columns).ravel()
     changes = 1 + np.count_nonzero(np.diff(counts))
     work = np.array([len(counts), rows.sum() * len(columns), counts.sum()]) * channels
     large = float((counts > _FAST_POOL).sum() * channels)
-    by_words = operator.average and channels % 4 == 0 and not large
+    by_words = channels % 4 == 0 and not large
+    return [1.0, len(counts), changes, *(work / 4 * by_words), *(work * (not by_words)), large]
+
+
+def _of_max_pool(operator: MaxPool) -> list[float]:
+    """Call; windows, their rows and pixels; outputs, values, outputs with limits."""
+    window, channels = operator.window, operator.window.shape[2]
+    rows, columns = (_covered(window, axis) for axis in (0, 1))
+    windows, values = len(rows) * len(columns), int(rows.sum() * columns.sum())
+    limited = (operator.low, operator.high) != (-128, 127)
     return [
-        *(1.0, len(counts), changes if operator.average else 0),
-        *(work / 4 * by_words),
-        *(work * (operator.average and not by_words)),
-        *(work * (not operator.average)),
-        large * operator.average,
+        *(1.0, windows, int(rows.sum()) * len(columns), values),
+        *(windows * channels, values * channels, windows * channels * limited),
     ]
 
 
@@ -390,7 +397,8 @@ _TERMS: dict[type, Callable[[Any], list[float]]] = {
     Concat: _of_concat,
     Gather: _of_gather,
     Argmax: _of_argmax,
-    Pool: _of_pool,
+    AveragePool: _of_average_pool,
+    MaxPool: _of_max_pool,
     Mean: _of_mean,
     Add: _of_arithmetic,
     Mul: _of_arithmetic,

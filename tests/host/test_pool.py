@@ -17,7 +17,7 @@ from vectors.pool import any_pool
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.conv import Window
 from wingbeat.reference.mean import Mean, mean
-from wingbeat.reference.pool import Pool, pool2d
+from wingbeat.reference.pool import AveragePool, MaxPool, Pool, pool2d
 
 LOW, HIGH = -128, 127
 SCALE = 0.05
@@ -44,7 +44,7 @@ def tflm_pool(operator: Pool, activation: str, rows: NDArray[np.int8]) -> NDArra
         "FilterWidth": window.kernel[1],
         "FusedActivationFunction": getattr(tflite.ActivationFunctionType, activation),
     }
-    name = "AVERAGE_POOL_2D" if operator.average else "MAX_POOL_2D"
+    name = "AVERAGE_POOL_2D" if isinstance(operator, AveragePool) else "MAX_POOL_2D"
     operation = Operation(name, [x], [y], "Pool2DOptions", options)
     found = tflm.run_rows(
         tflm.model_bytes([operation], [x], [y]), rows.reshape(len(rows), 1, *window.shape)
@@ -59,11 +59,11 @@ def test_pools_are_tflms(activation: str, average: bool) -> None:
     low, high = ACTIVATIONS[activation]
     for _ in range(60):
         window = any_pool(rng, average=average).window
-        operator = Pool(window, average, low, high)
+        operator = (AveragePool if average else MaxPool)(window, low, high)
         size = operator.inputs[0][1]
         rows = rng.integers(LOW, HIGH, (3, size), np.int8, endpoint=True)
         rows[0] //= 40
-        found = Pool.decode(operator.encode()).apply(rows)[0]
+        found = type(operator).decode(operator.encode()).apply(rows)[0]
         assert np.array_equal(found, tflm_pool(operator, activation, rows)), operator
 
 
@@ -170,8 +170,9 @@ def test_parameters_of_a_mean() -> None:
 def test_parameters_of_a_pool() -> None:
     operator = pool2d(average=True, shape=(5, 4, 3), kernel=(2, 3), stride=(2, 1), low=-3, high=9)
     data = list(operator.encode())
-    assert data[:16] == [5, 0, 4, 0, 3, 0, 2, 0, 2, 0, 3, 0, 0, 0, 0, 0]
-    assert data[16:] == [2, 3, 2, 1, 1, 1, 1, 253, 9, 0, 0, 0]
+    assert data[:16] == [5, 0, 2, 0, 2, 2, 1, 0, 4, 0, 2, 0, 3, 1, 1, 0]
+    assert data[16:] == [3, 0, 253, 9]
+    assert type(operator) is AveragePool
     window = operator.window
     for wrong, match in (
         (Window((5, 4, 3), (2, 2), (2, 3), (2, 1), (1, 2)), "dilation"),
@@ -180,12 +181,12 @@ def test_parameters_of_a_pool() -> None:
         (Window((0, 4, 3), (2, 2), (2, 3), (2, 1)), "map of 0"),
     ):
         with pytest.raises(UsageError, match=match):
-            Pool(wrong, average=True)
+            MaxPool(wrong)
     with pytest.raises(UsageError, match="limits"):
-        Pool(window, average=True, low=3, high=2)
-    with pytest.raises(FormatError, match="28 bytes"):
-        Pool.decode(bytes(20))
-    with pytest.raises(FormatError, match="3 channels to 4"):
-        Pool.decode(operator.encode()[:10] + b"\4" + operator.encode()[11:])
+        MaxPool(window, low=3, high=2)
+    with pytest.raises(FormatError, match="20 bytes"):
+        MaxPool.decode(bytes(28))
+    with pytest.raises(FormatError, match="not 0"):
+        MaxPool.decode(operator.encode()[:16] + bytes(2) + operator.encode()[18:])
     with pytest.raises(UsageError, match="expected int8"):
         operator.apply(np.zeros((1, 5), np.int8))

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from vectors import cast, probability, shift
 from vectors.case import operands_of
 from wingbeat.errors import FormatError, UsageError
+from wingbeat.reference import OPCODES
+from wingbeat.reference import OPERATORS as OPERATORS_BY_OPCODE
 from wingbeat.reference.cast import Cast
 from wingbeat.reference.probability import MAX_SCORES, Probability
 from wingbeat.reference.shift import Shift
@@ -66,6 +68,13 @@ def score_lists(draw: st.DrawFn) -> tuple[int, list[int]]:
     bits = draw(any_bits)
     near = st.integers(max(LOW, -(20 << bits)), min(HIGH, 20 << bits))
     return bits, draw(st.lists(st.one_of(near, any_int32), min_size=1, max_size=40))
+
+
+# ---- Opcodes
+
+
+def test_no_opcode_is_taken_twice() -> None:
+    assert len(set(OPCODES.values())) == len(OPCODES) == len(OPERATORS_BY_OPCODE)
 
 
 # ---- References

@@ -22,7 +22,7 @@ from .elementwise import ELEMENTWISE
 from .forest import FEATURES, FOREST_OPCODE, ForestWalk, Leaves
 from .lookup import Lookup
 from .mean import Mean
-from .pool import Pool
+from .pool import AveragePool, MaxPool
 from .probability import Probability
 from .shift import Shift
 from .signal_operator import StatefulOperator
@@ -33,6 +33,7 @@ __all__ = [
     "DTYPES",
     "OPCODES",
     "OPERATORS",
+    "AveragePool",
     "Cast",
     "Conv2D",
     "Dense",
@@ -41,9 +42,9 @@ __all__ = [
     "ForestWalk",
     "Leaves",
     "Lookup",
+    "MaxPool",
     "Mean",
     "Operator",
-    "Pool",
     "Probability",
     "Shift",
     "WindowStats",
@@ -105,7 +106,8 @@ _CLASSES = (
     Depthwise,
     Depthwise3x3,
     Dense,
-    Pool,
+    AveragePool,
+    MaxPool,
     Mean,
     *ELEMENTWISE,
     *SIGNALS,

@@ -271,7 +271,7 @@ class Depthwise3x3(Depthwise):
     negative values: the output's zero point is not above its low end, as after ReLU.
     """
 
-    OPCODE: ClassVar[int] = 59
+    OPCODE: ClassVar[int] = 42
     KERNEL: ClassVar[str] = "depthwise_3x3"
 
     def _problem(self) -> str | None:

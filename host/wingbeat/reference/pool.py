@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +17,22 @@ from numpy.typing import NDArray
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.conv import Window, output_size
 
-_PARAMS = struct.Struct("<8H6BBbbx2x")
+_AXIS = struct.Struct("<HH4B")
+_PARAMS = struct.Struct("<Hbb")
+_SIZE = 2 * _AXIS.size + _PARAMS.size
 _INT8 = (-128, 127)
+
+_Pool = TypeVar("_Pool", bound="Pool")
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool over an int8 map.
+    """A pool over an int8 map: `AveragePool` or `MaxPool`.
 
     Parameters
     ----------
     window : Window
         Without dilation. Some of the map lies under it everywhere.
-    average : bool
-        The mean, else the largest value.
     low, high : int
         Limits of the output.
 
@@ -41,12 +43,11 @@ class Pool:
     """
 
     window: Window
-    average: bool
     low: int = _INT8[0]
     high: int = _INT8[1]
 
-    OPCODE: ClassVar[int] = 40
-    KERNEL: ClassVar[str] = "pool"
+    OPCODE: ClassVar[int]
+    KERNEL: ClassVar[str]
 
     def __post_init__(self) -> None:
         problem = self.window.problem() or self._problem()
@@ -68,16 +69,19 @@ class Pool:
         return None
 
     def encode(self) -> bytes:
-        """Return the window, u8 average, i8 low, i8 high."""
-        window, channels = self.window, self.window.shape[2]
-        return _PARAMS.pack(
-            *(*window.shape, *window.out_shape, channels, *window.corner),
-            *(*window.kernel, *window.stride, *window.dilation),
-            *(self.average, self.low, self.high),
+        """Return the two axes, u16 channels, i8 low, i8 high."""
+        window = self.window
+        axes = (
+            _AXIS.pack(
+                *(window.shape[i], window.out_shape[i], window.kernel[i], window.stride[i]),
+                *(window.dilation[i], window.corner[i]),
+            )
+            for i in range(2)
         )
+        return b"".join(axes) + _PARAMS.pack(window.shape[2], self.low, self.high)
 
     @classmethod
-    def decode(cls, params: bytes) -> Pool:
+    def decode(cls: type[_Pool], params: bytes) -> _Pool:
         """Read what `encode` wrote.
 
         Raises
@@ -85,15 +89,14 @@ class Pool:
         FormatError
             The parameters are of the wrong length, or a value is out of range.
         """
-        if len(params) != _PARAMS.size:
-            raise FormatError(f"pool: takes {_PARAMS.size} bytes of parameters, not {len(params)}")
-        h, w, c, rows, columns, channels, *others = _PARAMS.unpack(params)
-        top, left, kh, kw, sh, sw, dh, dw, average, low, high = others
-        if channels != c or average > 1:
-            raise FormatError(f"pool: kind {average}, {c} channels to {channels}")
-        window = Window((h, w, c), (rows, columns), (kh, kw), (sh, sw), (dh, dw), (top, left))
+        if len(params) != _SIZE:
+            raise FormatError(f"pool: takes {_SIZE} bytes of parameters, not {len(params)}")
+        axes = (_AXIS.unpack_from(params, i * _AXIS.size) for i in range(2))
+        (height, width), out, kernel, stride, dilation, corner = zip(*axes, strict=True)
+        channels, low, high = _PARAMS.unpack_from(params, 2 * _AXIS.size)
+        window = Window((height, width, channels), out, kernel, stride, dilation, corner)
         try:
-            return cls(window, bool(average), low, high)
+            return cls(window, low, high)
         except UsageError as error:
             raise FormatError(str(error)) from error
 
@@ -146,14 +149,34 @@ class Pool:
             raise UsageError(
                 f"pool: expected int8 of shape [rows, {size}], got {x.dtype} {list(x.shape)}"
             )
-        if self.average:
-            sums = self.window.patches(x, 0).sum(axis=(3, 4), dtype=np.int64)
-            ones = self.window.patches(np.ones((1, size), np.int8), 0)
-            values = divided(sums, ones.sum(axis=(3, 4), dtype=np.int64))
-        else:
-            values = self.window.patches(x, _INT8[0]).max(axis=(3, 4)).astype(np.int64)
-        limited = np.clip(values, self.low, self.high)
+        limited = np.clip(self._values(x), self.low, self.high)
         return (limited.astype(np.int8).reshape(len(x), -1),)
+
+    def _values(self, x: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Of all windows, without limits."""
+        raise NotImplementedError
+
+
+class AveragePool(Pool):
+    """The mean under a window."""
+
+    OPCODE: ClassVar[int] = 40
+    KERNEL: ClassVar[str] = "average_pool"
+
+    def _values(self, x: NDArray[np.int8]) -> NDArray[np.int64]:
+        sums = self.window.patches(x, 0).sum(axis=(3, 4), dtype=np.int64)
+        ones = self.window.patches(np.ones((1, x.shape[1]), np.int8), 0)
+        return divided(sums, ones.sum(axis=(3, 4), dtype=np.int64))
+
+
+class MaxPool(Pool):
+    """The largest value under a window."""
+
+    OPCODE: ClassVar[int] = 43
+    KERNEL: ClassVar[str] = "max_pool"
+
+    def _values(self, x: NDArray[np.int8]) -> NDArray[np.int64]:
+        return np.asarray(self.window.patches(x, _INT8[0]).max(axis=(3, 4)), np.int64)
 
 
 def divided(values: NDArray[np.int64], by: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -194,4 +217,4 @@ def pool2d(
     rows, columns = (output_size(shape[i], kernel[i], stride[i], 1, padding[i]) for i in (0, 1))
     corner = (padding[0][0], padding[1][0])
     window = Window(shape, (rows, columns), kernel, stride, (1, 1), corner)
-    return Pool(window, average, low, high)
+    return (AveragePool if average else MaxPool)(window, low, high)
