@@ -263,6 +263,31 @@ def test_depthwise_without_bias_where_tflm_crashes(tmp_path: Path) -> None:
         assert_as_tflm(program, chain(depthwise([zeros])), rows)
 
 
+POOLED = {"StrideH": 1, "StrideW": 1, "FilterHeight": 1, "FilterWidth": 1, "Padding": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "others", "options"),
+    [
+        ("MAX_POOL_2D", [], ("Pool2DOptions", POOLED)),
+        ("AVERAGE_POOL_2D", [], ("Pool2DOptions", POOLED)),
+        ("CONCATENATION", [], ("ConcatenationOptions", {"Axis": 1})),
+        ("REVERSE_V2", [shape_of(0)], ("ReverseV2Options", None)),
+    ],
+)
+def test_scales_that_tflm_ignores_are_refused(
+    kind: str, others: list[Tensor], options: tuple[str, dict[str, int] | None]
+) -> None:
+    """TFLM moves or compares stored numbers, whatever they mean in the output."""
+    x, y = int8(1, 4, 4, 16), int8(1, 4, 4, 16, scale=0.2)
+    operation = Operation(kind, [x, *others], [y], *options)
+    rows = rows_for(x)
+    found = np.array([outputs[0] for outputs in run_rows(chain(operation), rows)])
+    assert np.array_equal(found, rows)
+    with pytest.raises(UnsupportedModelError, match="another scale or zero point than its input"):
+        converted(operation)
+
+
 def test_a_batch_in_a_convolution_is_refused() -> None:
     conv = convolution(int8(2, 4, 4, 2), int8(2, 3, 3, 2), (2, 2))
     with pytest.raises(UnsupportedModelError, match="fix the batch with Input"):
