@@ -266,24 +266,31 @@ def test_depthwise_without_bias_where_tflm_crashes(tmp_path: Path) -> None:
 POOLED = {"StrideH": 1, "StrideW": 1, "FilterHeight": 1, "FilterWidth": 1, "Padding": 1}
 
 
-@pytest.mark.parametrize(
-    ("kind", "others", "options"),
-    [
-        ("MAX_POOL_2D", [], ("Pool2DOptions", POOLED)),
-        ("AVERAGE_POOL_2D", [], ("Pool2DOptions", POOLED)),
-        ("CONCATENATION", [], ("ConcatenationOptions", {"Axis": 1})),
-        ("REVERSE_V2", [shape_of(0)], ("ReverseV2Options", None)),
-    ],
-)
-def test_scales_that_tflm_ignores_are_refused(
-    kind: str, others: list[Tensor], options: tuple[str, dict[str, int] | None]
-) -> None:
-    """TFLM moves or compares stored numbers, whatever they mean in the output."""
+MOVES: dict[str, tuple[list[Tensor], str, dict[str, int] | None]] = {
+    "REVERSE_V2": ([shape_of(0)], "ReverseV2Options", None),
+    "TRANSPOSE": ([shape_of(0, 1, 2, 3)], "TransposeOptions", None),
+    "GATHER": ([shape_of(0)], "GatherOptions", {"Axis": 0}),
+}
+JOINS: dict[str, tuple[list[Tensor], str, dict[str, int] | None]] = {
+    "MAX_POOL_2D": ([], "Pool2DOptions", POOLED),
+    "AVERAGE_POOL_2D": ([], "Pool2DOptions", POOLED),
+    "CONCATENATION": ([], "ConcatenationOptions", {"Axis": 1}),
+}
+
+
+@pytest.mark.parametrize("kind", [*MOVES, *JOINS])
+def test_other_scales_where_nothing_is_rescaled_are_refused(kind: str) -> None:
+    """TFLM moves stored numbers, whatever they mean in the output; pools it refuses too."""
     x, y = int8(1, 4, 4, 16), int8(1, 4, 4, 16, scale=0.2)
-    operation = Operation(kind, [x, *others], [y], *options)
+    others, *options = {**MOVES, **JOINS}[kind]
+    operation = Operation(kind, [x, *others], [y], *options)  # type: ignore[arg-type]
     rows = rows_for(x)
-    found = np.array([outputs[0] for outputs in run_rows(chain(operation), rows)])
-    assert np.array_equal(found, rows)
+    if kind in MOVES:
+        found = np.array([outputs[0] for outputs in run_rows(chain(operation), rows)])
+        assert np.array_equal(found, rows)
+    else:
+        with pytest.raises(RuntimeError, match="failed to allocate"):
+            run_rows(chain(operation), rows)
     with pytest.raises(UnsupportedModelError, match="another scale or zero point than its input"):
         converted(operation)
 

@@ -254,7 +254,7 @@ def expect_same_scale(source: Tensor, result: Tensor) -> None:
     """
     if (source.scale, source.zero_point) != (result.scale, result.zero_point):
         raise RefusedError(
-            "its output has another scale or zero point than its input, which TFLite Micro ignores",
+            "its output has another scale or zero point than its input, but nothing is rescaled",
             "put a QUANTIZE behind it",
         )
 
