@@ -17,7 +17,7 @@ from wingbeat.reference.conv import conv2d, output_size, same_padding
 from wingbeat.reference.dense import dense
 from wingbeat.reference.depthwise import depthwise2d
 from wingbeat.reference.dequantize import dequantize
-from wingbeat.reference.gather import resize_nearest, strided_slice, transpose
+from wingbeat.reference.gather import gather, resize_nearest, strided_slice, transpose
 from wingbeat.reference.mean import mean
 from wingbeat.reference.pad import pad
 from wingbeat.reference.pool import pool2d
@@ -190,7 +190,7 @@ def _pool(draw: np.random.Generator) -> Operator:
         kernel = [(2, 2), (2, 2), (3, 3), (4, 1), (height, width), (1, width)][draw.integers(6)]
         if kernel[0] <= height and kernel[1] <= width and height * width <= 800:
             break
-    same = draw.random() < 0.3
+    same = draw.random() < 0.5
     stride = kernel if draw.random() < 0.7 else (1, 1)
     sizes = (height, width)
     padding = [
@@ -225,7 +225,7 @@ def _moved(draw: np.random.Generator) -> Operator:
     shape = [int(draw.choice([1, 2, 3, 5, 8, 13])) for _ in range(2)] + [
         int(draw.choice(_CHANNELS))
     ]
-    kind = int(draw.integers(6))
+    kind = int(draw.integers(7))
     if kind == 0:
         return pad(shape, [(int(a), int(b)) for a, b in draw.integers(0, 4, (3, 2))], 5)
     if kind == 1:
@@ -238,6 +238,11 @@ def _moved(draw: np.random.Generator) -> Operator:
         return strided_slice(shape, [slice(None), slice(None, None, step), slice(0, None, step)])
     if kind == 4:
         return resize_nearest(shape, (2 * shape[0], 2 * shape[1]))
+    if kind == 5 and min(shape) > 1:
+        # What lies around is mirrored: positions that are not evenly spaced.
+        places = np.arange(np.prod(shape)).reshape(shape)
+        axes = [(int(each), int(each)) for each in draw.integers(0, 2, 3)]
+        return gather(places.size, np.pad(places, axes, mode="reflect"))
     return argmax(shape, int(draw.integers(3)))
 
 
@@ -255,4 +260,4 @@ def _arithmetic(draw: np.random.Generator) -> Operator:
     return (add if draw.random() < 0.6 else mul)(*sides, numbers[2])
 
 
-_OTHERS = ((50, _pool), (30, _mean), (40, _arithmetic), (200, _moved), (50, _depthwise_3x3))
+_OTHERS = ((110, _pool), (30, _mean), (40, _arithmetic), (200, _moved), (50, _depthwise_3x3))

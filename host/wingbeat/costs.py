@@ -59,6 +59,8 @@ _FILE = Path(__file__).parent / "costs.toml"
 
 _FAST_POOL = 257  # values that a mean is divided by with a product
 
+_SHORT_RUN = 8  # elements of a run from which on it is copied by words
+
 Costs: TypeAlias = "dict[str, Any]"
 
 
@@ -346,36 +348,51 @@ def _of_arithmetic(operator: Add | Mul) -> list[float]:
     return [1.0, rows, elements, elements * operator.doubt / 2**32]
 
 
-def _copies(count: int, size: int, aligned: bool) -> list[float]:
-    """Copies, blocks of 16 bytes and single bytes of `count` runs; aligned: all to 4."""
-    blocks = size // 16 if aligned else 0
-    return [count, count * blocks, count * (size - 16 * blocks)]
+def _copies(size: int, source: NDArray[np.int64], target: NDArray[np.int64]) -> list[float]:
+    """Copies of `size` bytes, blocks of 16 where both addresses are aligned, single bytes."""
+    aligned = int(np.count_nonzero((source | target) % 4 == 0))
+    blocks = aligned * (size // 16)
+    return [len(target), blocks, len(target) * size - 16 * blocks]
 
 
 def _of_pad(operator: Pad) -> list[float]:
     """Call; planes, values that are filled in; rows that are copied."""
-    before, after, run = operator.before[2], operator.after[2], operator.counts[2]
-    rows = operator.counts[0] * operator.counts[1]
-    aligned = before % 4 == after % 4 == run % 4 == 0
-    filled = operator.outputs[0][1] - rows * run
-    return [1.0, operator.counts[0], filled, *_copies(rows, run, aligned)]
+    counts, before = operator.counts, operator.before
+    sizes = np.add(np.add(counts, before), operator.after)
+    planes, rows = np.meshgrid(np.arange(counts[0]), np.arange(counts[1]), indexing="ij")
+    target = ((before[0] + planes) * sizes[1] + before[1] + rows) * sizes[2] + before[2]
+    source = (planes * counts[1] + rows) * counts[2]
+    filled = int(np.prod(sizes)) - int(np.prod(counts))
+    return [1.0, counts[0], filled, *_copies(counts[2], source.ravel(), target.ravel())]
 
 
 def _of_concat(operator: Concat) -> list[float]:
-    rows, counts = operator.n_rows, operator.counts
-    aligned = all(count % 4 == 0 for count in counts)
-    copied = np.sum([_copies(rows, count, aligned) for count in counts], axis=0)
-    return [1.0, rows, *copied]
+    """Call, rows; copies."""
+    rows, counts = np.arange(operator.n_rows), operator.counts
+    places = np.cumsum((0, *counts))
+    copied = [
+        _copies(count, rows * count, rows * places[-1] + place)
+        for count, place in zip(counts, places, strict=False)
+    ]
+    return [1.0, operator.n_rows, *np.sum(copied, axis=0)]
 
 
 def _of_gather(operator: Gather) -> list[float]:
-    """Call; three dimensions, elements alone, runs."""
-    first, second, third, last = (each.count for each in operator.dimensions)
-    runs, run = first * second * third * last, operator.run
-    aligned = operator.start % 4 == 0 and (run % 4 == 0 or runs == 1)
+    """Call; three dimensions, elements alone, short runs and their elements, copies."""
+    first, second, third, last = operator.dimensions
+    run, table = operator.run, last.table is not None
+    runs = first.count * second.count * third.count * last.count
+    alone, short = run == 1 and not table, run < _SHORT_RUN
+    copied = [0.0, 0.0, 0.0]
+    if not short:
+        source = np.array([operator.start])
+        for each in operator.dimensions:
+            source = np.add.outer(source, each.positions()).ravel()
+        copied = _copies(run, source, np.arange(runs) * run)
+    few = runs * (short and not alone)
     return [
-        *(1.0, first, first * second, first * second * third, runs * (run == 1)),
-        *_copies(runs * (run != 1), run, aligned),
+        *(1.0, first.count, first.count * second.count, runs / last.count, runs * alone),
+        *(runs * table, few, few * run, *copied),
     ]
 
 
