@@ -19,6 +19,7 @@ from wingbeat.reference.fir import Edges, delta, fir
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import dct_weights, matrix
+from wingbeat.reference.moments import Moments
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
 
@@ -114,3 +115,8 @@ def test_cycles_of_filters(core: BareCore) -> None:
     long = core.run(fir(signal.firwin(101, 0.3), 228, edges=Edges.INSIDE), loud_noise(1, 228))
     assert long.cycles.max() / 128 / 101 < 10
     assert core.run(matrix(dct_weights(40, 13)), loud_noise(1, 40)).cycles.max() < 6000
+
+
+def test_moments(core: BareCore) -> None:
+    check_operator(core, Moments(40, 3), loud_noise(3, 120))
+    check_operator(core, Moments(40, 3), loud_noise(3, 120) // 5000)

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vectors import band_energies, biquads, fir, log2, matrix, power_spectrum, samples, window
+from vectors import (
+    band_energies,
+    biquads,
+    fir,
+    log2,
+    matrix,
+    moments,
+    power_spectrum,
+    samples,
+    window,
+)
 from wingbeat.reference import Operator
 
-MODULES = (power_spectrum, band_energies, log2, matrix, biquads, fir, samples, window)
+MODULES = (power_spectrum, band_energies, log2, matrix, biquads, fir, samples, moments, window)
 
 
 def small_signal_operators() -> Iterator[Operator]:

@@ -9,6 +9,7 @@ from .fir import Fir
 from .log2 import Log2
 from .magnitude import Magnitude
 from .matrix import Matrix
+from .moments import Moments
 from .power_spectrum import PowerSpectrum
 from .remove_mean import RemoveMean
 from .window import Window
@@ -23,6 +24,7 @@ SIGNALS = (
     RemoveMean,
     Affine,
     Magnitude,
+    Moments,
     Window,
 )
 """Classes of the opcodes 96 to 191."""
