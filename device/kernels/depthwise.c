@@ -6,6 +6,9 @@
 // operand 1: output, int8 [out height, out width, channels * multiplier]
 // operand 2: scratch: packed positions of a channel, and its weights as words
 //
+// depthwise_armv6m.h and depthwise_packed.h have the loops. Where a processor multiplies halves of
+// words and adds up, depthwise_pairs.h does 3 x 3 layers of strides 1 in another way.
+//
 // The map is cut into three parts of equal size along its lines. A position of the three is packed
 // into two words, x0 + 2^21 x1 and x2 + 2^11 x1, so that two products make a tap of three outputs.
 //
@@ -171,148 +174,19 @@ static uint32_t packed_high(uint32_t x2, uint32_t x1) {
 #else
 
 #define ANY_TAP_BYTES 0u
-
-static uint32_t value_at(const uint8_t *x) {
-    return (uint32_t)(int32_t)*(const int8_t *)x;
-}
-
-// Packs a channel of the input.
-static void pack(const parts_t *parts) {
-    uint32_t *at = (uint32_t *)(void *)parts->packed;
-    uint32_t first = parts->from;
-    for (;;) {
-        const uint32_t offsets[PARTS] = {first, first + parts->to_second, first + parts->to_third};
-        const uint8_t *x[PARTS];
-        uint32_t steps[PARTS];
-        for (uint32_t k = 0; k < PARTS; k++) {
-            int32_t inside = offsets[k] < parts->limit;
-            x[k] = inside ? parts->x + offsets[k] : parts->fill;
-            steps[k] = inside ? parts->place : 0;
-        }
-        for (const uint32_t *end = at + parts->length / 4; at != end; at += WORDS) {
-            uint32_t x1 = value_at(x[1]);
-            at[0] = packed_low(value_at(x[0]), x1);
-            at[1] = packed_high(value_at(x[2]), x1);
-            for (uint32_t k = 0; k < PARTS; k++) {
-                x[k] += steps[k];
-            }
-        }
-        if (at == (const uint32_t *)(const void *)parts->end) {
-            return;
-        }
-        at += parts->rest / 4;
-        first += parts->line;
-    }
-}
-
-static uint32_t extended(uint32_t value, uint32_t bits) {
-    return (uint32_t)((int32_t)(value << (32 - bits)) >> (32 - bits));
-}
-
-// Adds three sums within 2^20 from what was packed.
-static void add_unpacked(uint32_t low, uint32_t high, uint32_t sums[PARTS]) {
-    uint32_t first = extended(low, 21);
-    uint32_t second_low = (low - first) >> 21; // 11 bits
-    uint32_t rest = high - (second_low << 11);
-    uint32_t third = extended(rest, 22);
-    uint32_t second_high = (uint32_t)((int32_t)(rest - third) >> 11);
-    sums[0] += first;
-    sums[1] += second_high + second_low;
-    sums[2] += third;
-}
-
-#if !defined(DEPTHWISE_3X3)
-
-static void sum_up(const loops_t *loops, const uint8_t *at, uint32_t sums[PARTS]) {
-    const int32_t *weight = loops->words;
-    sums[0] = sums[1] = sums[2] = 0;
-    for (uint32_t group = loops->groups; group != 0; group--) {
-        uint32_t low = 0, high = 0;
-        for (uint32_t runs = group == 1 ? loops->last_runs : loops->runs; runs != 0; runs--) {
-            for (const int32_t *end = weight + loops->run_bytes / 4; weight != end; weight++) {
-                const uint32_t *x = (const uint32_t *)(const void *)at;
-                low += (uint32_t)*weight * x[0];
-                high += (uint32_t)*weight * x[1];
-                at += POSITION + loops->step;
-            }
-            at += (int32_t)loops->run_rest;
-        }
-        add_unpacked(low, high, sums);
-    }
-}
-
-#endif
-
-// The same for a kernel of 3 x 3, whose places follow each other.
-static void sum_up_nine(const loops_t *loops, const uint8_t *at, uint32_t sums[PARTS]) {
-    const int32_t *weight = loops->weights;
-    uint32_t low = 0, high = 0;
-    for (uint32_t i = 0; i < 3; i++) {
-        const uint32_t *x = (const uint32_t *)(const void *)at;
-        low += (uint32_t)weight[0] * x[0] + (uint32_t)weight[1] * x[2] + (uint32_t)weight[2] * x[4];
-        high +=
-            (uint32_t)weight[0] * x[1] + (uint32_t)weight[1] * x[3] + (uint32_t)weight[2] * x[5];
-        weight += 3;
-        at += 3 * POSITION + loops->step;
-    }
-    sums[0] = sums[1] = sums[2] = 0;
-    add_unpacked(low, high, sums);
-}
-
-static uint8_t output(const loops_t *loops, uint32_t sum) {
-    #if !defined(DEPTHWISE_3X3)
-    if (loops->shift == WIDE_FORM) {
-        return (uint8_t)wb_scaled_wide((int32_t)sum, loops->wide, loops->scale);
-    }
-    #endif
-    // |sum| < 2^18, so the product does not wrap; the sum of all three is within 32 bits.
-    uint32_t fine = (uint32_t)((int32_t)(sum * loops->fine) >> 13);
-    uint32_t value = sum * loops->coarse + fine + loops->offset;
-    if (loops->shift & SIGNED) {
-        value += (int32_t)value < 0 ? loops->negative : loops->positive;
-    }
-    int32_t above = (int32_t)value >> (loops->shift & 31);
-    int32_t range = (int32_t)loops->range;
-    above = above < 0 ? 0 : above > range ? range : above;
-    return (uint8_t)((uint32_t)above + loops->low);
-}
-
-// All outputs of a channel.
-static void convolve(const loops_t *loops) {
-    const uint8_t *at = loops->at;
-    const uint8_t *end = loops->any;
-    uint8_t *out = loops->out;
-    for (;;) {
-        uint32_t sums[PARTS];
-        #if !defined(DEPTHWISE_3X3)
-        if (!loops->end) {
-            sum_up(loops, at, sums);
-        } else
-        #endif
-        {
-            sum_up_nine(loops, at, sums);
-        }
-        out[0] = output(loops, sums[0]);
-        out[loops->second] = output(loops, sums[1]);
-        out[loops->third] = output(loops, sums[2]);
-        at += loops->place;
-        out += loops->out_place;
-        if (at == end) {
-            if (end == loops->last) {
-                return;
-            }
-            at += (int32_t)loops->line_rest;
-            end += loops->line;
-            out += (int32_t)loops->out_rest;
-        }
-    }
-}
+#include "kernels/depthwise_packed.h"
 
 #endif
 
 // ---- Run
 
-// All that the parameters say.
+static void prepare_scale(loops_t *loops, const depthwise_t *layer) {
+    loops->scale = &layer->scale;
+    loops->low = (uint32_t)(int32_t)layer->scale.low;
+    loops->range = (uint32_t)(layer->scale.high - layer->scale.low);
+}
+
+// All that the parameters say but for the scale.
 WB_COLD static void prepare(
     parts_t *parts, loops_t *loops, const depthwise_t *layer, uint8_t *scratch) {
     const wb_axis_t *lines = &layer->lines;
@@ -390,9 +264,6 @@ WB_COLD static void prepare(
     loops->any = scratch + n_places * loops->place;
     loops->last = loops->any + (n_lines - 1) * loops->line;
     loops->end = loops->words == loops->weights ? loops->any : 0;
-    loops->scale = &layer->scale;
-    loops->low = (uint32_t)(int32_t)layer->scale.low;
-    loops->range = (uint32_t)(layer->scale.high - layer->scale.low);
 }
 
 // Fills all positions with the padding; those of places outside of the input keep it.
@@ -457,13 +328,26 @@ static void load_scale(loops_t *loops, const uint8_t *channel) {
     #endif
 }
 
+// A processor that multiplies halves of words.
+#if defined(DEPTHWISE_3X3) && (defined(__ARM_FEATURE_DSP) || defined(__XTENSA__))
+#define HALF_WORDS
+#include "kernels/depthwise_pairs.h"
+#endif
+
 static void run(const wb_call_t *call) {
     const depthwise_t *layer = depthwise_of(call);
+    #if defined(HALF_WORDS)
+    if (takes_pairs(layer)) {
+        run_pairs(call);
+        return;
+    }
+    #endif
     uint8_t *scratch = call->operand[2].data;
     uint32_t taps = n_taps(layer);
     parts_t parts;
     loops_t loops;
     prepare(&parts, &loops, layer, scratch);
+    prepare_scale(&loops, layer);
     fill(layer, scratch, call->operand[2].size - 4 * taps);
     parts.x = call->operand[0].data;
     loops.out = call->operand[1].data;

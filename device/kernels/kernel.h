@@ -47,4 +47,7 @@ int32_t wb_kernel(const wb_call_t *call);
 // A function of its own, so that the loops in it have the registers for themselves.
 #define WB_APART __attribute__((noinline))
 
+// Copied into its callers, so that what is in registers stays there.
+#define WB_INLINE inline __attribute__((always_inline))
+
 #endif
