@@ -83,20 +83,21 @@ static WB_INLINE uint8_t cut(const rule_t *rule, uint32_t value) {
 
 #if !defined(DEPTHWISE_3X3)
 
-static void sum_up(const loops_t *loops, const uint8_t *at, uint32_t sums[PARTS]) {
+static WB_APART void sum_up(const loops_t *loops, const uint8_t *at, uint32_t sums[PARTS]) {
     const int32_t *weight = loops->words;
-    uint32_t step = POSITION + loops->step;
+    const uint32_t step = POSITION + loops->step, run = loops->run_bytes / 4;
+    const int32_t rest = (int32_t)loops->run_rest;
     sums[0] = sums[1] = sums[2] = 0;
     for (uint32_t group = loops->groups; group != 0; group--) {
         uint32_t low = 0, high = 0;
         for (uint32_t runs = group == 1 ? loops->last_runs : loops->runs; runs != 0; runs--) {
-            for (const int32_t *end = weight + loops->run_bytes / 4; weight != end; weight++) {
+            for (const int32_t *end = weight + run; weight != end; weight++) {
                 const uint32_t *x = (const uint32_t *)(const void *)at;
                 low += (uint32_t)*weight * x[0];
                 high += (uint32_t)*weight * x[1];
                 at += step;
             }
-            at += (int32_t)loops->run_rest;
+            at += rest;
         }
         uint32_t more[PARTS];
         unpack(low, high, more);
