@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from vectors import (
     band_energies,
     biquads,
+    detector,
     fir,
     log2,
     matrix,
@@ -17,7 +18,18 @@ from vectors import (
 )
 from wingbeat.reference import Operator
 
-MODULES = (power_spectrum, band_energies, log2, matrix, biquads, fir, samples, moments, window)
+MODULES = (
+    power_spectrum,
+    band_energies,
+    log2,
+    matrix,
+    biquads,
+    fir,
+    samples,
+    moments,
+    window,
+    detector,
+)
 
 
 def small_signal_operators() -> Iterator[Operator]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .affine import Affine
 from .band_energies import BandEnergies
 from .biquads import Biquads
+from .detector import Detector
 from .fir import Fir
 from .log2 import Log2
 from .magnitude import Magnitude
@@ -26,5 +27,6 @@ SIGNALS = (
     Magnitude,
     Moments,
     Window,
+    Detector,
 )
 """Classes of the opcodes 96 to 191."""
