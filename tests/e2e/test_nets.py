@@ -75,6 +75,12 @@ def test_words_are_heard() -> None:
     words = np.load(FOLDER / "micro_speech_words.npy")
     assert program("micro_speech").predict(words).tolist() == [2, 3, 0, 0]
     assert np.array_equal(program("micro_speech").run(words), tflm("micro_speech", words))
+    with open_target("rp2040") as machine:
+        module = program("micro_speech").assemble(machine.arch)
+        decided = run_module(machine, module, words, predict=True).outputs
+        found = run_module(machine, module, words).outputs
+    assert decided.tolist() == [2, 3, 0, 0]
+    assert np.array_equal(found, tflm("micro_speech", words))
 
 
 @pytest.mark.parametrize("target", TARGETS)
