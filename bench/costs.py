@@ -36,6 +36,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "ports"), str(ROOT / "tests")]
 from rp2040.bare import ARCH, BareCore, run_program  # noqa: E402
 
 from bench.layers import Inputs, layers  # noqa: E402
+from bench.signals import log_mels, signals  # noqa: E402
 from bench.workloads import Workload, single, workloads  # noqa: E402
 from nets.files import NAMES, net  # noqa: E402
 from nets.generate import random_net  # noqa: E402
@@ -49,7 +50,7 @@ from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder  # no
 from wingbeat.reference import Cast, ForestWalk, Operator, Probability, Shift, WindowStats  # noqa: E402
 from wingbeat.reference.window_stats import STATISTICS  # noqa: E402
 from wingbeat.runner import run_module  # noqa: E402
-from wingbeat.targets import TARGETS, open_target  # noqa: E402
+from wingbeat.targets import TARGETS, Target, open_target  # noqa: E402
 
 FILE = ROOT / "host" / "wingbeat" / "costs.toml"
 ROWS = 40
@@ -141,7 +142,7 @@ def measure(core: BareCore, wanted: Callable[[str], bool]) -> dict[str, list[Poi
                     (terms(operator, work), float(step.cycles.mean()))
                 )
             (inputs,) = operator.apply(inputs)
-    for operator, rows in (*others(), *layers()):
+    for operator, rows in (*others(), *layers(), *signals()):
         if wanted(operator.KERNEL):
             cycles = float(core.run(operator, *rows).cycles.mean())
             found[operator.KERNEL].append((terms(operator), cycles))
@@ -270,7 +271,7 @@ def kernels_of(
     """Instructions of the terms of the kernels of nets, from calls of layers."""
     points: dict[str, list[Point]] = defaultdict(list)
     with open_target(target_of(arch)) as target:
-        for operator, rows in layers():
+        for operator, rows in (*layers(), *signals()):
             name = costs_name(operator)
             program = alone(operator)
             if program is None or len(points[name]) == LAYERS_OF_TARGETS:
@@ -278,15 +279,41 @@ def kernels_of(
             if only and name not in only:
                 continue
             try:
-                run = run_module(target, program.assemble(arch), rows[0])
+                ticks = run_module(target, program.assemble(arch), rows[0]).ticks
             except DeviceError as error:
                 if error.exception != "MemoryError":
                     raise
                 continue  # A layer that is too large for the target's heap.
-            if run.ticks is None:
+            if ticks is None:
                 raise TargetError(f"{arch}: no instructions were counted")
-            points[name].append((terms(operator), run.ticks - overhead))
-    return fitted(arch, points, say)
+            points[name].append((terms(operator), ticks - overhead))
+        kernels = fitted(arch, points, say)
+        if not only or "band_energies" in only:
+            kernels |= fitted(arch, {"band_energies": band_points(arch, target)}, say)
+    return kernels
+
+
+def band_points(arch: str, target: Target) -> list[Point]:
+    """Band energies by what they take behind a spectrum, whose costs are known."""
+    points = []
+    for spectrum, bands, x in log_mels():
+        ((typecode, n_elements),) = spectrum.inputs
+        programs = []
+        for several in (False, True):
+            builder = ProgramBuilder(Descriptor(typecode, (n_elements,)))
+            last = builder.add(spectrum, 0)
+            last = builder.add(bands, last, last + 1) if several else last
+            programs.append(builder.finish("m", last, Decision.NONE))
+        try:
+            front, both = (run_module(target, each.assemble(arch), x).ticks for each in programs)
+        except DeviceError as error:
+            if error.exception != "MemoryError":
+                raise
+            continue
+        if front is None or both is None:
+            raise TargetError(f"{arch}: no instructions were counted")
+        points.append((terms(bands), both - front - costs()[arch]["operator"]))
+    return points
 
 
 def fitted(

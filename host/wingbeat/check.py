@@ -13,6 +13,7 @@ from .costs import Estimate, estimate
 from .errors import UsageError
 from .mpy import Constant, Mpy
 from .reference import ForestWalk
+from .stream import pace_of
 
 # What an import takes beside the constants and the text: the module, its names, `Model`, `info`.
 # The largest seen on armv6m, where it was 544 to 688 bytes.
@@ -124,20 +125,34 @@ class Check:
 
     @property
     def fits(self) -> bool:
-        """All limits are kept."""
-        return all(limit.fits for limit in self.limits)
+        """All limits are kept, and a stream comes no faster than the board is."""
+        return all(limit.fits for limit in self.limits) and (self.load or 0.0) <= 1
 
     @property
     def us(self) -> float | None:
-        """Microseconds of one `run` at the board's clock."""
+        """Microseconds of one `run` at the board's clock; of a stream, of the longest block."""
         return None if self.time is None else self.time.cycles * 1e6 / self.board.clock
+
+    @property
+    def load(self) -> float | None:
+        """Share of a core that a stream takes at its rate: above 1, the board is too slow."""
+        program = self.module.program
+        if self.time is None or not program.takes_stream or program.rate is None:
+            return None
+        blocks = program.rate / pace_of(program).samples
+        return self.time.mean_cycles * blocks / self.board.clock
 
     @property
     def fix(self) -> str | None:
         """The nearest fix when it does not fit."""
         broken = [limit for limit in self.limits if not limit.fits]
         if not broken:
-            return None
+            if self.fits:
+                return None
+            return (
+                f"the stream takes {100 * (self.load or 0.0):.0f} % of a core: take a larger hop,"
+                " fewer features, a smaller model, or a faster board"
+            )
         size = len(self.module.program.encode())
         excess = max(limit.need - limit.limit for limit in broken)
         heap = next(limit for limit in self.limits if limit.what == "heap")

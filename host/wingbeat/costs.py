@@ -9,7 +9,7 @@ is, `terms` says.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,8 @@ from .reference.quantize import Quantize
 from .reference.rescale import Rescale
 from .reference.scale import Scale
 from .reference.softmax8 import Softmax8
+from .signal_costs import SIGNAL_TERMS
+from .stream import Stream, pace_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,7 +68,7 @@ Costs: TypeAlias = "dict[str, Any]"
 
 @dataclass(frozen=True)
 class Estimate:
-    """Time of one `run`.
+    """Time of one `run`; of a stream, of an input with which everything is due.
 
     Attributes
     ----------
@@ -78,17 +80,28 @@ class Estimate:
         What the number of visited nodes is: a mean over rows of data, or the worst case.
     taken : str
         What it was computed from.
+    shares : tuple of float
+        Of a stream: how often each operator runs, for each run of the program.
     """
 
     cycles: float
     operators: tuple[float, ...]
     basis: str
     taken: str = "emulated cycles"
+    shares: tuple[float, ...] = ()
+
+    @property
+    def mean_cycles(self) -> float:
+        """Cycles of a run in the mean: of a stream, not every operator runs every time."""
+        shares = self.shares or (1.0,) * len(self.operators)
+        saved = (each * (1 - share) for each, share in zip(self.operators, shares, strict=True))
+        return self.cycles - sum(saved)
 
     @property
     def costliest(self) -> int:
-        """Number of the operator that takes most."""
-        return int(np.argmax(self.operators))
+        """Number of the operator that takes most, in the mean."""
+        shares = self.shares or (1.0,) * len(self.operators)
+        return int(np.argmax(np.multiply(self.operators, shares)))
 
 
 @cache
@@ -129,9 +142,11 @@ def estimate(program: Program, arch: str) -> Estimate | None:
     each = float(known.get("cycles_per_instruction", 1.0))
     operators = tuple(each * (known["operator"] + count) for count in kernels)
     cycles = each * known["call"] + sum(operators)
-    if "cycles_per_instruction" not in known:
-        return Estimate(cycles, operators, basis)
-    return Estimate(cycles, operators, basis, f"emulated instructions at {each:g} cycles each")
+    taken = "emulated cycles"
+    if "cycles_per_instruction" in known:
+        taken = f"emulated instructions at {each:g} cycles each"
+    shares = map(float, pace_of(program).shares) if program.takes_stream else ()
+    return Estimate(cycles, operators, basis, taken, tuple(shares))
 
 
 def kernel_counts(
@@ -151,23 +166,39 @@ def kernel_counts(
     list or None
         Cycles on armv6m, else instructions. None where an operator has no costs.
     """
-    values: dict[int, NDArray[Any]] = {} if x is None else {0: x.reshape(len(x), -1)}
+    seen = {} if x is None else _rows_of_forests(program, x)
     counts = []
-    for call in program.calls:
+    for number, call in enumerate(program.calls):
         operator, work = call.operator, None
-        n_inputs = len(operator.inputs)
         if isinstance(operator, ForestWalk):
-            (rows,) = (values[index] for index in call.operands[:n_inputs])
-            work = operator.worst_work() if worst else operator.mean_work(rows)
+            rows = seen.get(number)
+            work = operator.worst_work() if worst or rows is None else operator.mean_work(rows)
         count = count_of(operator, arch, work)
         if count is None:
             return None
         counts.append(count)
-        if values:
-            results = operator.apply(*(values[index] for index in call.operands[:n_inputs]))
-            for index, result in zip(call.operands[n_inputs:], results, strict=False):
-                values[index] = result
     return counts
+
+
+def _rows_of_forests(program: Program, x: NDArray[Any]) -> dict[int, NDArray[Any]]:
+    """What reaches each forest, by the number of its call."""
+    found: dict[int, NDArray[Any]] = {}
+
+    def watch(number: int, inputs: Sequence[NDArray[Any]]) -> None:
+        if isinstance(program.calls[number].operator, ForestWalk):
+            found[number] = inputs[0]
+
+    if program.takes_stream:
+        Stream(program).run(x, watch)
+        return found
+    values: dict[int, NDArray[Any]] = {0: x.reshape(len(x), -1)}
+    for number, call in enumerate(program.calls):
+        n_inputs = len(call.operator.inputs)
+        inputs = [values[index] for index in call.operands[:n_inputs]]
+        watch(number, inputs)
+        results = call.operator.apply(*inputs)
+        values.update(zip(call.operands[n_inputs:], results, strict=False))
+    return found
 
 
 def count_of(operator: Operator, arch: str, work: Work | None = None) -> float | None:
@@ -423,4 +454,5 @@ _TERMS: dict[type, Callable[[Any], list[float]]] = {
     Dense: _of_dense,
     Depthwise: _of_depthwise,
     Depthwise3x3: _of_depthwise,
+    **SIGNAL_TERMS,
 }

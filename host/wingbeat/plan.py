@@ -96,7 +96,7 @@ def plan(
     *,
     kept: Collection[int] = (),
     outside: Collection[int] = (),
-    ordered: bool = False,
+    fixed: Collection[int] = (),
 ) -> Plan:
     """Find an order of the steps and a place for every tensor, so that the arena is small.
 
@@ -111,15 +111,16 @@ def plan(
         Tensors that must be there at the end.
     outside : collection of int
         Tensors that are not in the arena, such as the model's input.
-    ordered : bool
-        Keep the order of the steps.
+    fixed : collection of int
+        Numbers of steps that keep their place: what is in front of one stays there, and what is
+        behind it does too.
     """
     graph = _Graph(steps, [aligned(size) for size in sizes], frozenset(kept), frozenset(outside))
-    given = tuple(range(len(steps)))
-    first, work = given if ordered else graph.best_order(), Work(_MOST_WORK)
+    graph.keep_places(fixed)
+    first, work = graph.best_order(), Work(_MOST_WORK)
     best = _place_order(graph, first, None, work)
     least = graph.peak(first)
-    if best.size > least and not ordered:
+    if best.size > least:
         for order in islice(graph.orders(best.size), _MOST_ORDERS):
             found = _place_order(graph, order, best.size, work)
             best = min(best, found, key=lambda each: each.size)
@@ -175,6 +176,13 @@ class _Graph:
         used = {index for step in steps for index in (*step.reads, *step.writes)} | kept
         self.first = [index for index in sorted(used) if index not in writer]
         self.alive = sum(self.sizes[index] for index in self.first)
+
+    def keep_places(self, fixed: Collection[int]) -> None:
+        """Let steps need all in front of them, and those behind need them."""
+        for number in fixed:
+            self.needs[number] |= (1 << number) - 1
+            for behind in range(number + 1, len(self.steps)):
+                self.needs[behind] |= 1 << number
 
     def moment(self, done: int, alive: int, number: int) -> _Moment:
         """Run a step after the steps `done`, which left `alive` bytes."""

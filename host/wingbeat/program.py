@@ -581,8 +581,8 @@ def _describe(tensor: tuple[str, int]) -> str:
 def _place(program: Program) -> Program:
     """The program with its calls in the best order and its tensors in the arena.
 
-    In a stream the order is as given: what stands behind an operator may not always run. What is
-    kept from run to run ends the arena, the stream's own tensor first.
+    Operators that keep something stay where they are, and nothing passes them. What is kept from
+    run to run ends the arena, the stream's own tensor first.
     """
     persistent = program.persistent_tensors
     found = plan(
@@ -590,7 +590,12 @@ def _place(program: Program) -> Program:
         [tensor.size for tensor in program.tensors],
         kept={program.output_tensor, program.decision_tensor} - set(persistent),
         outside={0, *persistent},
-        ordered=program.takes_stream,
+        # What is behind one of these does not run while it is not due.
+        fixed=[
+            number
+            for number, call in enumerate(program.calls)
+            if persistent_operands(call.operator)
+        ],
     )
     places, arena = dict(found.places), found.size
     for index in persistent:

@@ -146,14 +146,15 @@ def run_module(
     TargetError
         The target died or did not answer.
     UsageError
-        The program takes a stream: see `push_module`.
+        The program takes a stream, and the rows, which follow each other in it, are too many for
+        one start of the target: see `push_module`.
     """
-    if module.program.takes_stream:
-        raise UsageError("this program takes a stream, not rows: use push_module")
     descriptor = module.program.input
     rows = np.ascontiguousarray(x, dtype=descriptor.dtype).reshape(-1, descriptor.n_elements)
     outputs, facts, ticks = [], (0, 0), 0.0
     per_batch = _rows_per_batch(target, module)
+    if module.program.takes_stream and len(rows) > per_batch:
+        raise UsageError(f"{len(rows)} rows of a stream are too many at once: use push_module")
     for start in range(0, max(1, len(rows)), per_batch):
         batch = rows[start : start + per_batch]
         answer, heap_import, heap_model, spent = _run_batch(target, module, batch, predict)

@@ -6,6 +6,7 @@ tells when each result was due. `pace_of` says how often that is.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -160,22 +161,28 @@ class Stream:
         self._waiting = samples[used:]
         return self.run(samples[:used].reshape(n_whole, program.input.n_elements))
 
-    def run(self, rows: NDArray[Any]) -> Results:
+    def run(
+        self, rows: NDArray[Any], watch: Callable[[int, Sequence[NDArray[Any]]], None] | None = None
+    ) -> Results:
         """All that is due in the next whole inputs.
 
         Parameters
         ----------
         rows : array [inputs, ...]
             Of the input's dtype and number of elements.
+        watch : callable, optional
+            Is told the number of each operator that runs, and its inputs: arrays [runs, elements].
         """
         program = self.program
         alive = np.arange(len(rows))
         values: dict[int, NDArray[Any]] = {0: rows.reshape(len(rows), program.input.n_elements)}
-        for call in program.calls:
+        for number, call in enumerate(program.calls):
             if len(alive) == 0:
                 break
             operator, n_inputs = call.operator, len(call.operator.inputs)
             inputs = [values[index] for index in call.operands[:n_inputs]]
+            if watch is not None:
+                watch(number, inputs)
             slots = persistent_operands(operator)
             if slots and isinstance(operator, StatefulOperator):
                 memory = [self._memory[call.operands[slot]] for slot in slots]

@@ -75,6 +75,31 @@ def test_info_tells_the_pace(folder: Path) -> None:
     assert "then one every 8 samples " in text
 
 
+def test_check_estimates_the_load(folder: Path) -> None:
+    """As the emulated Pico counts it."""
+    program, x = folder / "audio.wbp", samples_of(audio(), 8000)
+    np.save(folder / "x.npy", x)
+    counted = ok_json("simulate", program, folder / "x.npy", "--on", "rp2040")
+    told = ok_json("check", program, "--board", "pico")
+    assert told["cycles_per_run"] == pytest.approx(counted["cycles_of_longest_block"], rel=0.1)
+    assert told["load"] == pytest.approx(counted["load"], rel=0.1)
+    assert 0.01 < told["load"] < 0.1
+    text = ok("check", program, "--board", "pico")
+    assert "for a block of 32 samples (4 ms) with a result" in text
+    assert f"{100 * told['load']:.2g} % of a core at 125 MHz" in text
+    # Of five operators, one runs half as often.
+    each = [operator["cycles"] for operator in told["operators"]]
+    mean = told["load"] * 125e6 / (8000 / 32)
+    assert told["cycles_per_run"] - each[4] / 2 == pytest.approx(mean, rel=0.01)
+
+
+def test_a_stream_that_is_too_fast_does_not_fit(folder: Path) -> None:
+    program = folder / "fast.wbp"
+    replace(audio(), meta={"rate": 800_000.0}).save(program)
+    assert "take a larger hop, fewer features" in fails(1, "check", program, "--board", "pico")
+    assert ok_json("check", folder / "audio.wbp", "--board", "pico2")["fits"]
+
+
 def test_boards_know_the_pace(folder: Path) -> None:
     with open_target("unix") as machine:
         files = {"audio.mpy": (folder / "audio.mpy").read_bytes()}

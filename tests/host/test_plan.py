@@ -226,6 +226,34 @@ def test_another_order_needs_less() -> None:
     assert_sound(net, found)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_passes_a_step_that_is_fixed(seed: int) -> None:
+    draw = random.Random(seed)
+    net = random_net(draw, 9, 5000)
+    fixed = sorted(draw.sample(range(9), draw.choice([1, 2])))
+    found = plan(net.steps, net.sizes, kept={net.kept}, fixed=fixed)
+    assert_sound(net, found)
+    for number in fixed:
+        assert found.order[number] == number
+        assert set(found.order[:number]) == set(range(number))
+    assert found.size >= net.plan().size
+
+
+def test_between_steps_that_are_fixed_the_best_order_is_taken() -> None:
+    net = Net([100])
+    start = net.add(100, 0)
+    wide = [net.add(1000, start) for _ in range(3)]
+    ends = [net.add(10, each) for each in wide]
+    net.add(20, *ends)
+    most = 3000 + 100
+    free = plan(net.steps, net.sizes, kept={net.kept}, outside={0})
+    assert free.size < most
+    assert plan(net.steps, net.sizes, kept={net.kept}, outside={0}, fixed=[0, 7]) == free
+    # The ends are computed behind the third wide one, so all three are there at once.
+    apart = plan(net.steps, net.sizes, kept={net.kept}, outside={0}, fixed=[3])
+    assert apart.size == most
+
+
 def test_the_given_order_stays_where_it_is_as_good() -> None:
     net = Net([100])
     left, right = net.add(40, 0), net.add(40, 0)

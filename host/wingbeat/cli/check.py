@@ -18,6 +18,7 @@ from wingbeat.cli.options import Json, complete_board
 from wingbeat.cli.output import emit, facts, say
 from wingbeat.costs import Estimate
 from wingbeat.describe import describe
+from wingbeat.stream import pace_of
 
 
 def check(
@@ -57,6 +58,7 @@ def _document(file: Path, result: Check) -> dict[str, Any]:
         "romfs": result.board.romfs,
         "cycles_per_run": None if time is None else round(time.cycles),
         "us_per_run": result.us,
+        "load": result.load,
         "taken": None if time is None else "estimated",
         "estimated_from": None if time is None else time.taken,
         "basis": None if time is None else time.basis,
@@ -93,9 +95,17 @@ def _costliest(result: Check) -> dict[str, str]:
     if time is None or len(time.operators) < 2:
         return {}
     operator = result.module.program.calls[time.costliest].operator
-    share = 100 * time.operators[time.costliest] / time.cycles
+    share = 100 * _shares(time)[time.costliest]
     text = f"operator {time.costliest + 1}, {operator.KERNEL} ({describe(operator)}), {share:.0f} %"
     return {"takes most": text}
+
+
+def _shares(time: Estimate) -> list[float]:
+    """Of each operator in the mean time of a run."""
+    often = time.shares or (1.0,) * len(time.operators)
+    return [
+        each * share / time.mean_cycles for each, share in zip(time.operators, often, strict=True)
+    ]
 
 
 def _operators(result: Check, time: Estimate) -> list[dict[str, Any]]:
@@ -116,7 +126,7 @@ def _by_operator(result: Check, time: Estimate) -> Table:
     for place in (0, 3, 4):
         table.columns[place].justify = "right"
     for number, row in enumerate(rows):
-        share = f"{100 * time.operators[number] / time.cycles:.0f} %"
+        share = f"{100 * _shares(time)[number]:.0f} %"
         cells = [str(number + 1), row["kernel"], row["what"], f"{row['us']:.0f}", share]
         table.add_row(*map(Text, cells))
     return table
@@ -125,7 +135,22 @@ def _by_operator(result: Check, time: Estimate) -> Table:
 def _time(result: Check) -> str:
     if result.time is None or result.us is None:
         return f"not known: an operator of it was not measured for {result.board.arch}"
+    if result.module.program.takes_stream:
+        return _time_of_stream(result, result.time, result.us)
     return (
         f"{result.us:.0f} µs per run at {result.board.clock / 1e6:.0f} MHz (estimated from"
         f" {result.time.taken}; {result.time.basis})"
+    )
+
+
+def _time_of_stream(result: Check, time: Estimate, longest: float) -> str:
+    program = result.module.program
+    samples, mean = pace_of(program).samples, time.mean_cycles * 1e6 / result.board.clock
+    block = f"a block of {samples} samples"
+    if program.rate is not None:
+        block += f" ({1000 * samples / program.rate:.3g} ms)"
+    load = "" if result.load is None else f", {100 * result.load:.2g} % of a core"
+    return (
+        f"{longest:.0f} µs for {block} with a result, {mean:.0f} µs in the mean{load} at"
+        f" {result.board.clock / 1e6:.0f} MHz (estimated from {time.taken}; {time.basis})"
     )

@@ -1,0 +1,85 @@
+"""Operators on signals with inputs, of sizes for boards: what their costs are fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from bench.layers import Inputs
+from wingbeat.reference import DTYPES, Operator
+from wingbeat.reference.affine import affine
+from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
+from wingbeat.reference.biquads import biquads
+from wingbeat.reference.fir import Edges, fir
+from wingbeat.reference.log2 import Log2
+from wingbeat.reference.magnitude import Magnitude
+from wingbeat.reference.matrix import matrix
+from wingbeat.reference.power_spectrum import power_spectrum
+from wingbeat.reference.remove_mean import RemoveMean
+from wingbeat.reference.window import Window
+
+ROWS = 3
+
+
+def signals() -> Iterator[tuple[Operator, Inputs]]:
+    """Operators of every kind, with rows of each input."""
+    draw = np.random.default_rng(7)
+    for n in (64, 128, 256, 512, 1024, 2048):
+        for channels in (1, 3):
+            spectrum = power_spectrum(n, channels)
+            x = _noise(draw, n * channels)
+            yield spectrum, (x,)
+            power = spectrum.apply(x)
+            for bands in (6, 20, 40):
+                weights = mel_bands(16000, n, bands)
+                # Narrow bands of a short transform have no bins.
+                if n >= 256 or bands < 20:
+                    yield log_band_energies(weights, channels), power
+                    yield band_energies(weights, channels), power
+    for n in (3, 20, 100):
+        yield Log2(n), (draw.integers(1, 2**31, (ROWS, n)).astype("<i4"),)
+    for inputs, outputs, rows in ((9, 3, 1), (40, 13, 1), (32, 32, 4), (6, 6, 50), (200, 8, 1)):
+        weights = draw.normal(0, 0.1, (outputs, inputs))
+        yield matrix(weights, n_rows=rows), (_noise(draw, inputs * rows),)
+    for samples, channels, order in ((16, 1, 2), (50, 3, 4), (128, 1, 8), (256, 2, 4)):
+        sos = signal.butter(order, 0.2, output="sos")
+        yield biquads(sos, samples, channels, keep=False), (_noise(draw, samples * channels),)
+    for n_taps, samples, channels, edges, step in (
+        *((9, 100, 1, Edges.KEEP, 1), (33, 160, 1, Edges.KEEP, 2), (5, 64, 3, Edges.REPEAT, 1)),
+        *((21, 200, 2, Edges.INSIDE, 1), (64, 256, 1, Edges.KEEP, 8), (3, 50, 6, Edges.REPEAT, 1)),
+    ):
+        taps = signal.firwin(n_taps, 0.3)
+        operator = fir(taps, samples, channels, edges=edges, step=step)
+        yield operator, (_noise(draw, samples * channels),)
+    for samples, channels in ((20, 1), (128, 3), (100, 2), (64, 6)):
+        x = _noise(draw, samples * channels)
+        yield RemoveMean(samples, channels), (x,)
+        if channels <= 3:
+            yield Magnitude(samples, channels), (x,)
+        for typecode in "hb":
+            columns = draw.normal(0, 1, (2, channels))
+            yield affine(columns[0], columns[1], n_rows=samples, typecode=typecode), (x,)
+    for n_window, n_new, width, typecode in (
+        *((512, 320, 1, "h"), (256, 160, 1, "h"), (48, 1, 32, "h"), (128, 64, 6, "h")),
+        *((20, 8, 3, "h"), (100, 25, 3, "h"), (7, 5, 1, "b"), (33, 1, 13, "h"), (9, 3, 2, "i")),
+        *((64, 64, 4, "h"), (31, 1, 1, "h"), (500, 100, 1, "b"), (40, 1, 40, "b")),
+    ):
+        x = _noise(draw, n_new * width)
+        yield Window(n_window, n_new, n_new, width, typecode), (x.astype(DTYPES[typecode]),)
+
+
+def log_mels() -> Iterator[tuple[Operator, Operator, NDArray[np.int16]]]:
+    """A spectrum and bands of it, which take more than one input, with rows for the two."""
+    draw = np.random.default_rng(8)
+    for n, n_bands in ((64, 6), (256, 20), (256, 40), (512, 10), (512, 40), (1024, 32)):
+        for channels in (1, 2):
+            weights = mel_bands(16000, n, n_bands)
+            for bands in (log_band_energies(weights, channels), band_energies(weights, channels)):
+                yield power_spectrum(n, channels), bands, _noise(draw, n * channels)
+
+
+def _noise(draw: np.random.Generator, n: int) -> NDArray[np.int16]:
+    return draw.normal(0, 3000, (ROWS, n)).astype(np.int16)

@@ -1,0 +1,111 @@
+"""What the operators on signals do, as counts: see `costs.terms`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .reference import DTYPES
+from .reference.affine import Affine
+from .reference.band_energies import BandEnergies
+from .reference.biquads import Biquads
+from .reference.fir import Edges, Fir
+from .reference.log2 import Log2
+from .reference.magnitude import Magnitude
+from .reference.matrix import Matrix
+from .reference.power_spectrum import PowerSpectrum
+from .reference.remove_mean import RemoveMean
+from .reference.window import Window
+
+
+def _of_power_spectrum(operator: PowerSpectrum) -> list[float]:
+    """Call, channels; samples, those of an odd power of two, of each pass; blocks."""
+    channels, half = operator.n_channels, operator.n // 2
+    radix = 4 if half.bit_length() % 2 else 2
+    passes = blocks = 0
+    size = 4 * radix
+    while size <= half:
+        passes, blocks = passes + 1, blocks + half // size
+        size *= 4
+    samples = channels * operator.n
+    odd = float(samples * (radix == 2))
+    return [1.0, channels, samples, odd, samples * passes, channels * blocks]
+
+
+def _of_band_energies(operator: BandEnergies) -> list[float]:
+    """Call, channels; bands as energies, as logarithms; weights."""
+    channels, bands = operator.n_channels, operator.n_channels * len(operator.bands)
+    weights = channels * sum(len(band.weights) for band in operator.bands)
+    logs = bands * operator.logarithm
+    return [1.0, channels, float(bands - logs), float(logs), float(weights)]
+
+
+def _of_log2(operator: Log2) -> list[float]:
+    return [1.0, operator.n_elements]
+
+
+def _of_matrix(operator: Matrix) -> list[float]:
+    """Call, rows, outputs, products."""
+    outputs, inputs = operator.weights.shape
+    rows = operator.n_rows
+    return [1.0, rows, rows * outputs, rows * outputs * inputs]
+
+
+def _of_biquads(operator: Biquads) -> list[float]:
+    """Call, sections of channels, their samples."""
+    passes = operator.n_channels * len(operator.sections)
+    return [1.0, passes, passes * operator.n_samples]
+
+
+def _of_fir(operator: Fir) -> list[float]:
+    """Call, channels; what is kept; outputs with all taps inside, and others; products."""
+    channels, taps = operator.n_channels, len(operator.taps)
+    edges = {
+        Edges.INSIDE: 0,
+        Edges.KEEP: min(operator.n_outputs, (taps - 1) // operator.step),
+        Edges.REPEAT: min(operator.n_outputs, taps - 1),
+    }[operator.edges]
+    kept = channels * taps * (operator.edges is Edges.KEEP)
+    inside = operator.n_outputs - edges
+    products = channels * operator.n_outputs * taps
+    return [1.0, channels, kept, channels * inside, channels * edges, products]
+
+
+def _of_remove_mean(operator: RemoveMean) -> list[float]:
+    channels = operator.n_channels
+    return [1.0, channels, channels * operator.n_samples]
+
+
+def _of_affine(operator: Affine) -> list[float]:
+    rows = operator.n_rows
+    return [1.0, rows, rows * len(operator.factors)]
+
+
+def _of_magnitude(operator: Magnitude) -> list[float]:
+    samples = operator.n_samples
+    return [1.0, samples, samples * operator.n_axes]
+
+
+def _of_window(operator: Window) -> list[float]:
+    """Call; lines of 16 bytes, and pairs of bytes, that are moved or copied."""
+    sample = operator.width * DTYPES[operator.typecode].itemsize
+    step, kept = operator.n_new * sample, (operator.n_window - operator.n_new) * sample
+    lines = pairs = 0
+    for size, aligned in ((kept, step % 4 == 0 and step >= 16), (step, kept % 4 == 0)):
+        lines += size // 16 if aligned else 0
+        pairs += -(-(size % 16 if aligned else size) // 2)
+    return [1.0, lines, pairs]
+
+
+SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
+    PowerSpectrum: _of_power_spectrum,
+    BandEnergies: _of_band_energies,
+    Log2: _of_log2,
+    Matrix: _of_matrix,
+    Biquads: _of_biquads,
+    Fir: _of_fir,
+    RemoveMean: _of_remove_mean,
+    Affine: _of_affine,
+    Magnitude: _of_magnitude,
+    Window: _of_window,
+}
