@@ -124,7 +124,7 @@ class FlashBoard(Scripted):
         heap: int | None = None,
     ) -> None:
         self.port = "mock"
-        self.folder, self.kind, self.with_rom = folder, kind, with_rom
+        self.folder, self.kind, self.with_rom, self.heap = folder, kind, with_rom, heap
         self._command = [str(find_micropython())]
         if heap is not None:
             self._command += ["-X", f"heapsize={heap}"]
@@ -153,11 +153,14 @@ class FlashBoard(Scripted):
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("chip.bin", "rom.bin"):
             shutil.copyfile(self.folder / name, folder / name)
-        return FlashBoard(folder, kind=self.kind, with_rom=self.with_rom)
+        return self._like(folder)
 
     def switched_on_again(self) -> FlashBoard:
         """The same board, after its power came back."""
-        return FlashBoard(self.folder, kind=self.kind, with_rom=self.with_rom)
+        return self._like(self.folder)
+
+    def _like(self, folder: Path) -> FlashBoard:
+        return FlashBoard(folder, kind=self.kind, with_rom=self.with_rom, heap=self.heap)
 
     def exec(self, script: str, *, timeout: float = 60.0) -> str:
         """Run a script in a fresh interpreter."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +42,8 @@ _ROM = "/rom/"
 _SPARE_BLOCKS = 3
 """Blocks that a file system wants for itself: LittleFS copies folders on each change."""
 
-_HEAP_TO_RUN = 4096
-"""Bytes of heap that the script on the board takes, beside the model."""
+_HEAP_TO_RUN, _HEAP_TO_WRITE_ROM = 6 * 1024, 14 * 1024
+"""Bytes of heap that the scripts on the board take, beside the model."""
 
 _FILES = """\
 import os, sys
@@ -112,7 +112,8 @@ _BEFORE = f"""\
 {_FILES}
 model = {{model!r}}
 shadows = [name for name in {{shadows}} if there(name)]
-print(repr((shadows, fat(), os.stat(model)[6] if there(model) else None)))
+size = os.stat(model)[6] if there(model) else None
+print(repr((shadows, fat(), size, there("/rom/" + model))))
 """
 
 _HASH = """\
@@ -159,6 +160,11 @@ def prove():
     model.run(row, out)
     print(binascii.hexlify(out).decode(), {decision})
     start = ticks_us()
+    model.run(row, out)
+    once = ticks_diff(ticks_us(), start)
+    if once > {long}:
+        return once * {repeats}
+    start = ticks_us()
     for _ in range({repeats}):
         model.run(row, out)
     middle = ticks_us()
@@ -167,6 +173,8 @@ def prove():
     return ticks_diff(middle, start) - ticks_diff(ticks_us(), middle)
 """
 _REPEATS = 20
+_LONG = 2000
+"""Microseconds of a run that is not repeated."""
 
 # Each block of a stream is pushed once: the next one goes on from it.
 _PROVE_BLOCK = """\
@@ -259,19 +267,21 @@ print(repr(len({{names}})))
 # The first block is erased first and written last: an image without it is not mounted.
 _WRITE_ROM = """\
 import vfs
+d = vfs.rom_ioctl(2, 0)
+o = hasattr(d, "ioctl")
+size = {size}
+block = d.ioctl(5, 0) if o else 4096
+buffer, first = bytearray(block), bytearray(block)
+piece = bytearray(512)
 try:
     vfs.umount("/rom")
 except OSError:
     pass
-d = vfs.rom_ioctl(2, 0)
-o = hasattr(d, "ioctl")
-size = {size}
-if o:
-    block = d.ioctl(5, 0)
-else:
-    block = max(4096, vfs.rom_ioctl(3, 0, size))
-buffer = bytearray(block)
-first = None
+if not o:
+    least = vfs.rom_ioctl(3, 0, size)
+    if least > block:
+        block = least
+        buffer, first = bytearray(block), bytearray(block)
 def write(number):
     if o:
         d.ioctl(6, number)
@@ -279,9 +289,8 @@ def write(number):
     else:
         vfs.rom_ioctl(4, 0, number * block, buffer)
 def flush(number):
-    global first
     if number == 0:
-        first = bytes(buffer)
+        first[:] = buffer
     else:
         write(number)
         print(".", end="")
@@ -299,7 +308,6 @@ def put(data):
         if at == block:
             flush(number)
             at, number = 0, number + 1
-piece = bytearray(512)
 for part in {pieces}:
     if isinstance(part, str):
         with open(part, "rb") as f:
@@ -461,18 +469,14 @@ def deploy(
         job.refuse_early(romfs)
         job.copy(progress)
         before = None
-        if job.runs_from_the_file_system:
-            proof = before = job.prove("", TEMPORARY)
-        else:
+        if job.too_large_for_heap:
             proof = job.prove_in_rom()
-        say("putting it in place")
-        job.install()
-        path = job.file
-        if romfs:
-            path = _ROM + job.file
-            proof = job.move_to_rom()
         else:
-            before = None
+            proof = job.prove("", TEMPORARY)
+            say("putting it in place")
+            job.install()
+            if romfs:
+                before, proof = proof, job.move_to_rom()
         job.forget_golden()
     except DeviceError as error:
         job.tidy()
@@ -484,6 +488,7 @@ def deploy(
         raise
     if start:
         transport.start()
+    path = _ROM + job.file if romfs else job.file
     return Deployed(
         facts, module, path, job.sha256, job.golden.real, proof, before, cleaned, job.replaced
     )
@@ -523,7 +528,8 @@ class _Job:
         name = module.program.name
         self.file = f"{name}.mpy"
         self.replaced = False
-        self.runs_from_the_file_system = True
+        self.too_large_for_heap = False
+        """It can only run from ROMFS, so it is proven there."""
         self.sha256 = hashlib.sha256(module.data).hexdigest()
 
     def clean(self) -> list[str]:
@@ -534,8 +540,8 @@ class _Job:
         """Refuse before anything is copied."""
         facts, name = self.facts, self.module.program.name
         script = _BEFORE.format(model=self.file, shadows=[f"{name}.py", name])
-        shadows, fat, old_size = answer_of(self.transport.exec(script))
-        self.replaced = old_size is not None
+        shadows, fat, old_size, old_in_rom = answer_of(self.transport.exec(script))
+        self.replaced = old_in_rom or old_size is not None
         if shadows:
             raise TargetError(
                 f"{shadows[0]} on the board would be imported instead of {self.file}: remove it, or"
@@ -551,8 +557,8 @@ class _Job:
         if need > free:
             raise TargetError(
                 f"{self.file} needs {need} bytes of the board's file system while it is put there,"
-                f" {free} are free: remove files (wingbeat list, wingbeat remove), or train fewer"
-                " or smaller trees"
+                f" {free} are free: remove files (wingbeat list, wingbeat remove), or make the"
+                " model smaller"
             )
         if romfs and facts.rom_size == 0:
             raise TargetError(
@@ -560,21 +566,35 @@ class _Job:
                 " or install firmware that has one"
             )
         heap, from_rom = heap_need(self.module), heap_need(self.module, romfs=True)
-        self.runs_from_the_file_system = self._fits(heap)
-        if not self._fits(from_rom if romfs else heap):
-            needed = from_rom if romfs else heap
-            remedy = "train a smaller model, or free heap in boot.py"
-            if not romfs and facts.rom_size and self._fits(from_rom):
-                remedy = f"deploy it with --romfs, from where it takes {from_rom.total} bytes"
+        free_for_rom = facts.heap_free >= _HEAP_TO_WRITE_ROM
+        if self._fits(heap) and (free_for_rom or not romfs):
+            return
+        if romfs and free_for_rom and self._fits(from_rom):
+            self.too_large_for_heap = True
+            return
+        better = "make the model smaller, or free heap in boot.py"
+        if romfs and not free_for_rom:
             raise TargetError(
-                f"{self.file} needs about {needed.total} bytes of heap, and {needed.largest} of"
-                f" them in one piece; {facts.heap_free} are free, {facts.heap_largest} in one"
-                f" piece: {remedy}"
+                f"writing ROMFS takes {_HEAP_TO_WRITE_ROM} bytes of heap, {facts.heap_free} are"
+                " free: free heap in boot.py"
             )
+        lacking = from_rom if romfs else heap
+        if not romfs and free_for_rom and size < facts.rom_size and self._fits(from_rom):
+            better = (
+                f"deploy it with --romfs, from where it takes {from_rom.total} bytes; or {better}"
+            )
+        raise TargetError(
+            f"{self.file} needs about {lacking.total} bytes of heap, and {lacking.largest} of them"
+            f" in one piece; {facts.heap_free} are free, {facts.heap_largest} in one piece:"
+            f" {better}"
+        )
 
-    def _fits(self, heap: HeapNeed) -> bool:
-        wanted = heap.total + _HEAP_TO_RUN
-        return wanted <= self.facts.heap_free and heap.largest <= self.facts.heap_largest
+    def _fits(self, need: HeapNeed) -> bool:
+        """The heap has room for a model and the script that proves it."""
+        return (
+            need.total + _HEAP_TO_RUN <= self.facts.heap_free
+            and need.largest <= self.facts.heap_largest
+        )
 
     def copy(self, progress: Progress | None) -> None:
         """Copy under a temporary name, and compare the hash."""
@@ -604,7 +624,9 @@ class _Job:
         if program.takes_stream:
             repeats, prove = 1, _PROVE_BLOCK
         decides = program.decision is not Decision.NONE
-        prove = prove.format(repeats=repeats, decision="model.predict(row)" if decides else 0)
+        prove = prove.format(
+            repeats=repeats, long=_LONG, decision="model.predict(row)" if decides else 0
+        )
         printed = self.transport.exec(
             _PROVE.format(
                 folder=folder,
@@ -639,34 +661,46 @@ class _Job:
         if size != len(self.module.data):
             raise TargetError(f"{self.file} has {size} bytes after its move; deploy it again")
 
-    def prove_in_rom(self) -> Proof:
-        """Put the temporary file into ROMFS beside what is there, and prove it there.
-
-        For a model that is too large for the heap, and can run from nowhere else.
-        """
-        others = rom_members(self.transport)
-        others.pop(TEMPORARY, None)
-        members = {**others, TEMPORARY: len(self.module.data)}
-        try:
-            write_rom(self.transport, self.facts, members, placed=TEMPORARY, say=self.say)
-            return self.prove(_ROM.rstrip("/"), TEMPORARY)
-        except (TargetError, DeviceError):
-            self.transport.soft_reset()
-            if TEMPORARY in dict(answer_of(self.transport.exec(_ROM_FILES))):
-                write_rom(self.transport, self.facts, others, say=self.say)
-                drop_copies(self.transport)
-            raise
-
     def move_to_rom(self) -> Proof:
         """Put the file that is in place into ROMFS too, prove it there, drop the first one."""
         others = rom_members(self.transport)
         others.pop(self.file, None)
-        others.pop(TEMPORARY, None)
         members = {**others, self.file: len(self.module.data)}
         write_rom(self.transport, self.facts, members, placed=self.file, say=self.say)
         self.compare_hash(_ROM + self.file)
-        proof = self.prove(_ROM.rstrip("/"), self.file)
+        proof = self.prove("/rom", self.file)
         drop_copies(self.transport)
+        return proof
+
+    def prove_in_rom(self) -> Proof:
+        """Put the file that was copied into ROMFS and prove it there; else put ROMFS back.
+
+        A model of that name in ROMFS is copied to the file system first, where it stays until the
+        new one is proven. If the heap is too small for it there, then an interruption leaves no
+        model that runs until the next deploy.
+        """
+        before = rom_members(self.transport)
+        after = {**before, self.file: len(self.module.data)}
+        aside = [self.file] if self.file in before else []
+        write_rom(
+            *(self.transport, self.facts, after),
+            sources={self.file: TEMPORARY},
+            aside=aside,
+            say=self.say,
+        )
+        try:
+            self.compare_hash(_ROM + self.file)
+            proof = self.prove("/rom", self.file)
+        except TransportError:
+            raise
+        except TargetError:
+            self.say("putting ROMFS back as it was")
+            self.transport.soft_reset()
+            write_rom(self.transport, self.facts, before, say=self.say)
+            drop_copies(self.transport)
+            raise
+        drop_copies(self.transport)
+        self.transport.exec(_REMOVE_ALL.format(names=[self.file, TEMPORARY]))
         return proof
 
     def forget_golden(self) -> None:
@@ -715,6 +749,8 @@ def write_rom(
     members: dict[str, int],
     *,
     placed: str | None = None,
+    sources: Mapping[str, str] | None = None,
+    aside: Sequence[str] = (),
     say: Steps | None = None,
 ) -> None:
     """Make ROMFS hold exactly `members`, and mount it.
@@ -729,6 +765,10 @@ def write_rom(
         that of the file system counts, as it does for `import`.
     placed : str, optional
         The one that is in the file system only until it is in ROMFS.
+    sources : mapping of str to str, optional
+        Names in the file system of members that have another name there.
+    aside : sequence of str
+        What is in ROMFS and is replaced: it is copied to the file system too.
 
     Raises
     ------
@@ -736,7 +776,8 @@ def write_rom(
         They do not fit into ROMFS, or their copies into the file system.
     """
     tell = say or (lambda _: None)
-    here = {name: transport.size(name) for name in members}
+    named = dict(sources or {})
+    here = {name: transport.size(named.get(name, name)) for name in members}
     members = {name: here[name] or size for name, size in members.items()}
     pieces, size = romfs_pieces(members)
     if size > facts.rom_size:
@@ -745,8 +786,10 @@ def write_rom(
             " list, wingbeat remove), or deploy without --romfs"
         )
     missing = [name for name, found in here.items() if found is None]
+    missing += [name for name in aside if transport.size(name) is None]
     block = max(1, facts.disk_block)
-    need = sum(-(-members[name] // block) * block for name in missing) + _SPARE_BLOCKS * block
+    copied = sum(-(-found // block) * block for found in _rom_sizes(transport, missing))
+    need = copied + _SPARE_BLOCKS * block
     free = transport.free_space()
     if need > free:
         raise TargetError(
@@ -761,7 +804,9 @@ def write_rom(
         tell("copying the other files of ROMFS aside")
         transport.exec(_COPY_FROM_ROM.format(names=repr(missing)))
     tell(f"writing {size} bytes of ROMFS")
-    transport.exec(_WRITE_ROM.format(size=size, pieces=_shown(pieces)))
+    sourced = [named.get(piece, piece) if isinstance(piece, str) else piece for piece in pieces]
+    transport.soft_reset()
+    transport.exec(_WRITE_ROM.format(size=size, pieces=_shown(sourced)))
     transport.soft_reset()
     found = dict(answer_of(transport.exec(_ROM_FILES)))
     if found != members:
@@ -769,6 +814,11 @@ def write_rom(
             "ROMFS does not show the files that were written to it; they are all in the board's"
             " file system, and are imported from there. Deploy without --romfs"
         )
+
+
+def _rom_sizes(transport: Transport, names: Sequence[str]) -> list[int]:
+    found = dict(answer_of(transport.exec(_ROM_FILES)))
+    return [found[name] for name in names]
 
 
 def _shown(pieces: list[Piece]) -> str:

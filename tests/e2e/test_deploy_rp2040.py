@@ -63,7 +63,8 @@ def test_the_whole_life_of_a_model(tmp_path: Path, models: tuple[Program, Progra
         done = ok("deploy", old_file, "--port", pico.url, "--no-start")
         assert done["golden"] == {"rows": 16, "real": True, "identical": True}
         assert (done["taken"], done["replaced"], done["hash"]) == ("emulated", False, old.hash)
-        assert abs(checked["us_per_run"] / done["us_per_run"] - 1) < 0.15
+        # A call in a loop finds names in MicroPython's cache: some 500 cycles less than one alone.
+        assert 0.9 < checked["us_per_run"] / (done["us_per_run"] + 4) < 1.1
         assert done["heap_import"] <= checked["heap_import"] <= done["heap_import"] + 700
         assert done["heap_model"] <= checked["heap_model"] <= done["heap_model"] + 32
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from power_cuts import iris, proven, switched_on
+from power_cuts import digits, iris, proven, switched_on
 from wingbeat.cli import app
 from wingbeat.deploy import deploy
+from wingbeat.onboard import remove
 from wingbeat.program import Program
 from wingbeat.targets.rp2040 import Pico, new_flash
 from wingbeat.transport import open_transport
@@ -42,6 +43,7 @@ _NO_NATIVE_CODE = _ANOTHER_BOARD.format(
     machine="a board of somebody's own", version=(1, 25, 0), mpy=6 | 3 << 8
 )
 _FULL_HEAP = "keep = [bytearray(1000) for _ in range(226)]\n"
+_ALMOST_FULL_HEAP = "keep = [bytearray(1000) for _ in range(219)]\n"
 _FULL_HEAP_AT_THE_PROOF = """\
 import os
 if "first" not in os.listdir():
@@ -164,6 +166,22 @@ def test_full_heap(board: Troubled) -> None:
     assert "iris.mpy needs about" in said
     assert "bytes of heap" in said
     assert "free heap in boot.py" in said
+    assert "writing ROMFS takes" in board.refused("deploy", board.new_file, "--romfs")
+    board.remove("boot.py")
+    board.nothing_lost()
+
+
+def test_heap_too_small_but_for_romfs(board: Troubled, folder: Path) -> None:
+    board.put("boot.py", _ALMOST_FULL_HEAP.encode())
+    large, file = digits(20), folder / "digits.wbp"
+    large.save(file)
+    assert "deploy it with --romfs, from where it takes" in board.refused("deploy", file)
+    words = ["deploy", str(file), "--romfs", "--port", board.pico.url]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    with open_transport(board.pico.url) as transport:
+        assert proven(transport, large) is large
+        assert remove(transport, "digits") == ["/rom/digits.mpy"]
     board.remove("boot.py")
     board.nothing_lost()
 

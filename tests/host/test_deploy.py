@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flash_board import FlashBoard
-from power_cuts import Deploys, iris, proven
+from power_cuts import Deploys, digits, iris, proven
 from streams import stream_programs
 from wingbeat.assemble import Module
 from wingbeat.board import ask, native_works, problem_of
@@ -183,6 +183,69 @@ def test_romfs_keeps_files_of_others(tmp_path: Path, models: tuple[Program, Prog
     deploy(board, models[0], romfs=True)
     assert board.exec("import tool, deep\nprint(tool.answer, deep.answer)") == "42 43\n"
     assert board.files() == {}
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[Program, Program]:
+    """Models that only run from ROMFS on a board with SMALL_HEAP."""
+    return digits(29), digits(30)
+
+
+SMALL_HEAP = 100_000
+"""Bytes: the unix port takes 64 KB of it for the content of ROMFS."""
+
+
+def test_model_larger_than_the_heap(tmp_path: Path, large: tuple[Program, Program]) -> None:
+    board = FlashBoard(tmp_path / "board", with_rom=True, heap=SMALL_HEAP)
+    old, new = large
+    with pytest.raises(TargetError, match="deploy it with --romfs, from where it takes 2720 bytes"):
+        deploy(board, old)
+    assert board.files() == {}
+    other = iris(2, "other")
+    deploy(board, other, romfs=True)
+    first = deploy(board, old, romfs=True)
+    assert (first.path, first.proof_in_heap, first.replaced) == ("/rom/digits.mpy", None, False)
+    assert first.proof.heap_import < 4096
+    assert deploy(board, new, romfs=True).replaced
+    assert proven(board, old, new) is new
+    proven(board, other)
+    assert board.files() == {}
+
+
+def test_model_larger_than_the_heap_does_not_prove_itself(
+    tmp_path: Path, large: tuple[Program, Program]
+) -> None:
+    board = FlashBoard(tmp_path / "board", with_rom=True, heap=SMALL_HEAP)
+    old, new = large
+    deploy(board, old, romfs=True)
+    module: Module = replace(new.assemble("x64"), program=old)
+    with pytest.raises(TargetError, match=r"golden vector \d+ gives other bits"):
+        deploy(board, module, romfs=True)
+    assert proven(board, old, new) is old
+    assert board.files() == {}
+
+
+def test_model_larger_than_the_heap_is_interrupted(
+    tmp_path: Path, large: tuple[Program, Program]
+) -> None:
+    """All but the model itself works at any time, and the next deploy goes through."""
+    origin = FlashBoard(tmp_path / "origin", with_rom=True, heap=SMALL_HEAP)
+    old, new = large
+    other = iris(2, "other")
+    deploy(origin, other, romfs=True)
+    deploy(origin, old, romfs=True)
+    steps = steps_of_a_deploy(origin, new, tmp_path / "count", romfs=True)
+    for step in range(1, steps, 7):
+        board = origin.copy(tmp_path / f"at{step}")
+        board.vanish_at = step
+        with pytest.raises(TransportError):
+            deploy(board, new, romfs=True)
+        board = board.switched_on_again()
+        proven(board, other)
+        deploy(board, new, romfs=True)
+        assert proven(board, old, new) is new
+        proven(board, other)
+        assert board.files() == {}
 
 
 def test_no_romfs(board: FlashBoard, models: tuple[Program, Program]) -> None:
