@@ -132,8 +132,8 @@ def test_execution_must_stay_in_the_kernel(core: BareCore) -> None:
 def test_a_kernel_that_refuses_is_an_error(core: BareCore) -> None:
     with pytest.raises(TargetError, match="check answered 7"):
         run_code(core, 0x2007, BX_LR)
-    with pytest.raises(TargetError, match="kernel answered 1"):
-        run_code(core, 0x6800, BX_LR)
+    with pytest.raises(TargetError, match="kernel answered -1"):
+        run_code(core, 0x6800, 0x4240, BX_LR)
 
 
 def test_it_goes_on_after_a_fault(core: BareCore) -> None:
