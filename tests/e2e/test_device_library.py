@@ -12,6 +12,8 @@ import pytest
 from mypy import api
 
 from power_cuts import iris, switched_on
+from wingbeat.pipeline import load_pipeline
+from wingbeat.program import Program
 from wingbeat.stubs import stub_of
 from wingbeat.targets import open_target
 from wingbeat.targets.rp2040 import new_flash
@@ -86,16 +88,28 @@ def test_editors_know_model(tmp_path: Path, source: str) -> None:
     assert sorted(set(lines)) == [2, 3, 4, 5]
 
 
-def test_stub_has_what_a_board_has() -> None:
-    model = iris(3)
+def names_in(stub: str) -> list[str]:
+    (model,) = [node for node in ast.parse(stub).body if isinstance(node, ast.ClassDef)]
+    fields = [node.target for node in model.body if isinstance(node, ast.AnnAssign)]
+    names = {field.id for field in fields if isinstance(field, ast.Name)}
+    names |= {node.name for node in model.body if isinstance(node, ast.FunctionDef)}
+    return sorted(names - {"__init__"})
+
+
+def names_on_board(program: Program) -> list[str]:
     with open_target("unix") as target:
         printed = target.execute(
-            "import iris\nprint(sorted(n for n in dir(iris.Model) if not n.startswith('__')))",
-            {"iris.mpy": model.assemble(target.arch).data},
+            f"from {program.name} import Model\n"
+            "print(sorted(n for n in dir(Model) if not n.startswith('__')))",
+            {f"{program.name}.mpy": program.assemble(target.arch).data},
         ).stdout
-    for text in (ANY_MODEL.read_text(), stub_of(model)):
-        (stub,) = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
-        fields = [node.target for node in stub.body if isinstance(node, ast.AnnAssign)]
-        names = {field.id for field in fields if isinstance(field, ast.Name)}
-        names |= {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
-        assert sorted(names - {"__init__"}) == ast.literal_eval(printed)
+    found: list[str] = ast.literal_eval(printed)
+    return found
+
+
+def test_stubs_have_what_a_board_has() -> None:
+    """That of any model has what streams have, too."""
+    stream, _ = load_pipeline("motion").features(3)
+    for program in (iris(3), stream):
+        assert names_in(stub_of(program)) == names_on_board(program)
+    assert names_in(ANY_MODEL.read_text()) == names_on_board(stream)
