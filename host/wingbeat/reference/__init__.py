@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FormatError
+from .base import DTYPES
 from .cast import Cast
 from .conv import Conv2D
 from .dense import Dense
@@ -51,19 +51,6 @@ __all__ = [
     "decode_operator",
     "persistent_operands",
 ]
-
-DTYPES: dict[str, np.dtype[Any]] = {
-    code: np.dtype(name)
-    for code, name in {
-        "b": "int8",
-        "B": "uint8",
-        "h": "<i2",
-        "H": "<u2",
-        "i": "<i4",
-        "f": "<f4",
-    }.items()
-}
-"""MicroPython array typecode of every dtype that a tensor can have."""
 
 
 class Operator(Protocol):

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wingbeat.errors import UsageError
 
-from .signal_operator import DTYPES, SignalOperator, padded
+from .base import DTYPES
+from .signal_operator import SignalOperator, padded
 
 MAX_ROWS = 65535
 MAX_COLUMNS = 4096

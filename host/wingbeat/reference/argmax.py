@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
+from .base import BaseOperator
+
 MAX_ELEMENTS = 1 << 24
 MAX_COUNT = 65535
 
@@ -20,7 +22,7 @@ _PARAMS = struct.Struct("<4H")
 
 
 @dataclass(frozen=True)
-class Argmax:
+class Argmax(BaseOperator):
     """Index of the first of the largest elements along the middle dimension.
 
     Parameters
@@ -43,11 +45,6 @@ class Argmax:
 
     OPCODE: ClassVar[int] = 54
     KERNEL: ClassVar[str] = "argmax"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"argmax: {problem}")
 
     def _problem(self) -> str | None:
         dimensions = (self.outer, self.count, self.inner)
@@ -90,17 +87,7 @@ class Argmax:
         """Typecode and number of elements of the output."""
         return (("i", self.outer * self.inner),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Look in every row.
 
         Parameters
@@ -110,18 +97,8 @@ class Argmax:
         Returns
         -------
         tuple of one ndarray of int32, shape [rows, outer * inner]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int8 or x.shape[1:] != (self.inputs[0][1],):
-            raise UsageError(
-                f"argmax: expected int8 of shape [rows, {self.inputs[0][1]}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         values = x.reshape(-1, self.outer, self.count, self.inner)
         found = values.argmin(axis=2) if self.least else values.argmax(axis=2)
         return (found.reshape(len(x), -1).astype(np.int32),)

@@ -29,6 +29,8 @@ from wingbeat.reference.requantize import (
     quantize_multiplier,
 )
 
+from .base import BaseOperator
+
 A = TypeVar("A", bound="Arithmetic")
 
 MAX_COUNT = 65535
@@ -44,7 +46,7 @@ _INT32 = np.iinfo(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
-class Arithmetic:
+class Arithmetic(BaseOperator):
     """What `Add` and `Mul` have in common.
 
     Parameters
@@ -96,11 +98,6 @@ class Arithmetic:
     OPCODE: ClassVar[int]
     KERNEL: ClassVar[str]
     MAX_EXPONENT: ClassVar[int]
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"{self.KERNEL}: {problem}")
 
     def _problem(self) -> str | None:
         outer = self.counts[0] * self.counts[1]
@@ -201,16 +198,11 @@ class Arithmetic:
         return (("b", math.prod(self.counts)),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """The output may take the place of an input of its size."""
         return tuple((i, 0) for i, each in enumerate(self.inputs) if each == self.outputs[0])
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Compute every row.
 
         Parameters
@@ -220,18 +212,7 @@ class Arithmetic:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, elements]
-
-        Raises
-        ------
-        UsageError
-            If an input has another dtype or shape.
         """
-        for x, (_, count) in zip(inputs, self.inputs, strict=True):
-            if x.dtype != np.int8 or x.shape[1:] != (count,):
-                raise UsageError(
-                    f"{self.KERNEL}: expected int8 of shape [rows, {count}],"
-                    f" got {x.dtype} {list(x.shape)}"
-                )
         x, *others = reversed(inputs) if self.y_first else inputs
         y = others[0] if self.constant is None else self.constant
         values = x.reshape(-1, *self.counts).astype(np.int64)

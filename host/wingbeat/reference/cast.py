@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.errors import FormatError, UsageError
+from wingbeat.errors import FormatError
+
+from .base import BaseOperator
 
 #: Dtype of each typecode that can be cast.
 DTYPES = {"b": np.dtype(np.int8), "B": np.dtype(np.uint8)}
@@ -24,7 +26,7 @@ _PARAMS = struct.Struct("<Hcx")
 
 
 @dataclass(frozen=True)
-class Cast:
+class Cast(BaseOperator):
     """Cast of 8-bit integers to int16.
 
     Parameters
@@ -46,10 +48,8 @@ class Cast:
     OPCODE: ClassVar[int] = 4
     KERNEL: ClassVar[str] = "cast"
 
-    def __post_init__(self) -> None:
-        problem = _problem(self.n_elements, self.typecode)
-        if problem is not None:
-            raise UsageError(problem)
+    def _problem(self) -> str | None:
+        return _problem(self.n_elements, self.typecode)
 
     def encode(self) -> bytes:
         """Return the 4 bytes of parameters: u16 n_elements, the input's typecode, 0."""
@@ -85,17 +85,7 @@ class Cast:
         """Typecode and number of elements of the output."""
         return (("h", self.n_elements),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Cast every row.
 
         Parameters
@@ -105,19 +95,8 @@ class Cast:
         Returns
         -------
         tuple of one ndarray of int16, shape [rows, n_elements]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        dtype = DTYPES[self.typecode]
-        if x.dtype != dtype or x.shape[1:] != (self.n_elements,):
-            raise UsageError(
-                f"cast: expected {dtype} of shape [rows, {self.n_elements}], "
-                f"got {x.dtype} {list(x.shape)}"
-            )
         return (x.astype(np.int16),)
 
 

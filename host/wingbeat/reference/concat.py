@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
+from .base import BaseOperator
+
 MAX_ELEMENTS = 1 << 24
 MAX_COUNT = 65535
 MAX_INPUTS = 3
@@ -21,7 +23,7 @@ _PARAMS = struct.Struct("<4H")
 
 
 @dataclass(frozen=True)
-class Concat:
+class Concat(BaseOperator):
     """In each row the elements of one input, then those of the next.
 
     Parameters
@@ -42,11 +44,6 @@ class Concat:
 
     OPCODE: ClassVar[int] = 56
     KERNEL: ClassVar[str] = "concat"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"concat: {problem}")
 
     def _problem(self) -> str | None:
         if not 2 <= len(self.counts) <= MAX_INPUTS:
@@ -92,16 +89,11 @@ class Concat:
         return (("b", self.n_rows * sum(self.counts)),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """With one row the output may start where the first input starts."""
         return ((0, 0),) if self.n_rows == 1 else ()
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Put the inputs beside each other.
 
         Parameters
@@ -111,17 +103,7 @@ class Concat:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, elements]
-
-        Raises
-        ------
-        UsageError
-            If an input has another dtype or shape.
         """
-        for x, (_, count) in zip(inputs, self.inputs, strict=True):
-            if x.dtype != np.int8 or x.shape[1:] != (count,):
-                raise UsageError(
-                    f"concat: expected int8 of shape [rows, {count}], got {x.dtype} {list(x.shape)}"
-                )
         parts = [x.reshape(len(x), self.n_rows, -1) for x in inputs]
         return (np.concatenate(parts, axis=2).reshape(len(inputs[0]), -1),)
 

@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.scale import Scale, make_scale
 
+from .base import BaseOperator
+
 MAX_PATCH = 65535
 MAX_PIXELS = 65535
 MAX_CHANNELS = 16384
@@ -151,7 +153,7 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 @dataclass(frozen=True, eq=False)
-class Conv2D:
+class Conv2D(BaseOperator):
     """Convolution of an int8 map.
 
     Parameters
@@ -183,9 +185,7 @@ class Conv2D:
     def __post_init__(self) -> None:
         if not self.stretches:
             object.__setattr__(self, "stretches", find_stretches(self.weights))
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"conv: {problem}")
+        super().__post_init__()
 
     def _problem(self) -> str | None:
         problem = self.window.problem()
@@ -290,7 +290,7 @@ class Conv2D:
             return ((0, 0),)
         return ()
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Convolve every row.
 
         Parameters
@@ -300,18 +300,8 @@ class Conv2D:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, out height * out width * out channels]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        size = self.inputs[0][1]
-        if x.dtype != np.int8 or x.shape[1:] != (size,):
-            raise UsageError(
-                f"conv: expected int8 of shape [rows, {size}], got {x.dtype} {list(x.shape)}"
-            )
         patches = self.window.patches(x, self.padding).reshape(-1, self.patch)
         # Sums of products of int8 are exact in float64, and BLAS is fast with it.
         sums = patches.astype(np.float64) @ self.weights.T.astype(np.float64)

@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wingbeat.errors import FormatError, UsageError
+from wingbeat.errors import FormatError
 from wingbeat.reference.scale import Scale, make_scale
+
+from .base import BaseOperator
 
 #: Most inputs, and most outputs.
 MAX_SIZE = 65535
@@ -31,7 +33,7 @@ _HEAD = struct.Struct("<HH")
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
+class Dense(BaseOperator):
     """A fully connected layer.
 
     Parameters
@@ -53,18 +55,19 @@ class Dense:
     OPCODE: ClassVar[int] = 38
     KERNEL: ClassVar[str] = "dense"
 
-    def __post_init__(self) -> None:
+    def _problem(self) -> str | None:
         shape = self.weights.shape
         if len(shape) != 2 or not all(1 <= size <= MAX_SIZE for size in shape):
-            raise UsageError(
-                f"dense: weights of shape {list(shape)}: expected [outputs, inputs], 1 to"
-                f" {MAX_SIZE} of each"
+            return (
+                f"weights of shape {list(shape)}: expected [outputs, inputs], 1 to {MAX_SIZE} of"
+                " each"
             )
         if self.weights.dtype != np.int8 or self.scale.channels != shape[0]:
-            raise UsageError(
-                f"dense: expected int8 weights and a scale of {shape[0]} channels, got"
+            return (
+                f"expected int8 weights and a scale of {shape[0]} channels, got"
                 f" {self.weights.dtype} and {self.scale.channels}"
             )
+        return None
 
     @property
     def n_inputs(self) -> int:
@@ -116,17 +119,7 @@ class Dense:
         """Typecode and number of elements of the output."""
         return (("b", self.n_outputs),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Apply the layer to every row.
 
         Parameters
@@ -136,18 +129,8 @@ class Dense:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, n_outputs]
-
-        Raises
-        ------
-        UsageError
-            The input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int8 or x.shape[1:] != (self.n_inputs,):
-            raise UsageError(
-                f"dense: expected int8 of shape [rows, {self.n_inputs}], "
-                f"got {x.dtype} {list(x.shape)}"
-            )
         # Exact: no sum exceeds 2^30.
         sums = x.astype(np.float64) @ self.weights.T.astype(np.float64)
         return (self.scale.apply(sums.astype(np.int64)),)

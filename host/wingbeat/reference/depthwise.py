@@ -25,6 +25,8 @@ from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.scale import Scale, make_scale
 from wingbeat.reference.short_scale import ShortScale, make_short_scale
 
+from .base import BaseOperator
+
 #: Height or width of a map, its positions (also those of a packed part), and output channels.
 MAX_SIZE = 65535
 MAX_POSITIONS = (1 << 20) - 1
@@ -98,7 +100,7 @@ class Axis(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Depthwise:
+class Depthwise(BaseOperator):
     """A depthwise convolution.
 
     Parameters
@@ -135,11 +137,6 @@ class Depthwise:
 
     OPCODE: ClassVar[int] = 37
     KERNEL: ClassVar[str] = "depthwise"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"depthwise: {problem}")
 
     def _problem(self) -> str | None:
         shape = (self.rows.kernel, self.columns.kernel, self.channels)
@@ -231,7 +228,7 @@ class Depthwise:
         same = self.rows.size == self.rows.out and self.columns.size == self.columns.out
         return ((0, 0),) if same and self.multiplier == 1 else ()
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Convolve every row.
 
         Parameters
@@ -241,19 +238,8 @@ class Depthwise:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, elements]
-
-        Raises
-        ------
-        UsageError
-            The input has another dtype or shape.
         """
         (x,) = inputs
-        ((_, elements),) = self.inputs
-        if x.dtype != np.int8 or x.shape[1:] != (elements,):
-            raise UsageError(
-                f"depthwise: expected int8 of shape [rows, {elements}], "
-                f"got {x.dtype} {list(x.shape)}"
-            )
         maps = x.reshape(len(x), self.rows.size, self.columns.size, -1).astype(np.int32)
         padding = ((0, 0), self.rows.padding(), self.columns.padding(), (0, 0))
         padded = np.pad(maps, padding, constant_values=self.fill)

@@ -16,12 +16,14 @@ from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.activations import Quantization
 from wingbeat.reference.quantize import MAX_ELEMENTS, MAX_EXPONENT, MIN_EXPONENT
 
+from .base import BaseOperator
+
 _PARAMS = struct.Struct("<IIb3x")
 _MANTISSA_BITS = 23
 
 
 @dataclass(frozen=True)
-class Dequantize:
+class Dequantize(BaseOperator):
     """(q - zero_point) * scale.
 
     Parameters
@@ -45,11 +47,6 @@ class Dequantize:
 
     OPCODE: ClassVar[int] = 53
     KERNEL: ClassVar[str] = "dequantize"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"dequantize: {problem}")
 
     def _problem(self) -> str | None:
         if not 1 <= self.n_elements <= MAX_ELEMENTS:
@@ -92,17 +89,7 @@ class Dequantize:
         """Typecode and number of elements of the output."""
         return (("f", self.n_elements),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None: the output is larger."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Dequantize every element.
 
         Parameters
@@ -112,18 +99,8 @@ class Dequantize:
         Returns
         -------
         tuple of one ndarray of float32, shape [rows, n_elements]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int8 or x.shape[1:] != (self.n_elements,):
-            raise UsageError(
-                f"dequantize: expected int8 of shape [rows, {self.n_elements}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         scale = np.array(self.scale, np.uint32).view(np.float32)
         return ((x.astype(np.int32) - self.zero_point).astype(np.float32) * scale,)
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
+from .base import BaseOperator
+
 MAX_ELEMENTS = 1 << 24
 MAX_STRIDE = 65535
 DIMENSIONS = 4
@@ -53,7 +55,7 @@ class Dimension:
 
 
 @dataclass(frozen=True, eq=False)
-class Gather:
+class Gather(BaseOperator):
     """Runs of elements from positions that are sums over the dimensions.
 
     Parameters
@@ -80,11 +82,6 @@ class Gather:
 
     OPCODE: ClassVar[int] = 57
     KERNEL: ClassVar[str] = "gather"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"gather: {problem}")
 
     def _problem(self) -> str | None:
         sizes = (self.n_inputs, self.start, self.run)
@@ -163,16 +160,6 @@ class Gather:
         """Typecode and number of elements of the output."""
         return (("b", self._n_outputs),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
     def positions(self) -> NDArray[np.int64]:
         """Position in the input of every element of the output, [n_outputs]."""
         total = np.full(1, self.start, np.int64)
@@ -180,7 +167,7 @@ class Gather:
             total = np.add.outer(total, each.positions())
         return np.add.outer(total, np.arange(self.run)).ravel()
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Gather every row.
 
         Parameters
@@ -190,18 +177,8 @@ class Gather:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, n_outputs]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int8 or x.shape[1:] != (self.n_inputs,):
-            raise UsageError(
-                f"gather: expected int8 of shape [rows, {self.n_inputs}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         return (x[:, self.positions()],)
 
 

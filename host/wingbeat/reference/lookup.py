@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.errors import FormatError, UsageError
+from wingbeat.errors import FormatError
+
+from .base import BaseOperator
 
 MAX_ELEMENTS = 1 << 24
 #: Dtype of each typecode that input and output can have.
@@ -24,7 +26,7 @@ _TAIL = struct.Struct("<Icc2x")
 
 
 @dataclass(frozen=True, eq=False)
-class Lookup:
+class Lookup(BaseOperator):
     """A table's entry for each element.
 
     Parameters
@@ -50,15 +52,13 @@ class Lookup:
     OPCODE: ClassVar[int] = 50
     KERNEL: ClassVar[str] = "lookup"
 
-    def __post_init__(self) -> None:
+    def _problem(self) -> str | None:
         if self.table.shape != (_ENTRIES,) or self.table.dtype not in DTYPES.values():
-            raise UsageError(
-                f"lookup: expected a table int8[256] or uint8[256], got {self.table.dtype}"
+            return (
+                f"expected a table int8[256] or uint8[256], got {self.table.dtype}"
                 f" {list(self.table.shape)}"
             )
-        problem = _problem(self.n_elements, self.typecode)
-        if problem is not None:
-            raise UsageError(f"lookup: {problem}")
+        return _problem(self.n_elements, self.typecode)
 
     def encode(self) -> bytes:
         """The 264 bytes of parameters: table, u32 n_elements, both typecodes, 2 zeros."""
@@ -97,16 +97,11 @@ class Lookup:
         return (("b" if self.table.dtype == np.int8 else "B", self.n_elements),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """The output may take the input's place."""
         return ((0, 0),)
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Look every element up.
 
         Parameters
@@ -116,18 +111,8 @@ class Lookup:
         Returns
         -------
         tuple of one ndarray of the table's dtype, shape [rows, n_elements]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != DTYPES[self.typecode] or x.shape[1:] != (self.n_elements,):
-            raise UsageError(
-                f"lookup: expected {DTYPES[self.typecode]} of shape [rows, {self.n_elements}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         return (self.table[x.astype(np.uint8)],)
 
 

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.requantize import multiply, quantize_multiplier
 
+from .base import BaseOperator
+
 #: Elements of the input.
 MAX_ELEMENTS = (1 << 22) - 1
 
@@ -32,7 +34,7 @@ _INT8 = (-128, 127)
 
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(BaseOperator):
     """A mean over one or two stretches of axes.
 
     Parameters
@@ -60,11 +62,6 @@ class Mean:
 
     OPCODE: ClassVar[int] = 41
     KERNEL: ClassVar[str] = "mean"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"mean: {problem}")
 
     def _problem(self) -> str | None:
         if not all(1 <= size <= _MAX_SIZE for size in self.shape):
@@ -113,16 +110,11 @@ class Mean:
         return (("b", outer * middle * inner),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """Always: no output lies behind its first input, nor behind those of later outputs."""
         return ((0, 0),)
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Reduce every row.
 
         Parameters
@@ -132,18 +124,8 @@ class Mean:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, outer * middle * inner]
-
-        Raises
-        ------
-        UsageError
-            The input has another dtype or shape.
         """
         (x,) = inputs
-        size = self.inputs[0][1]
-        if x.dtype != np.int8 or x.shape[1:] != (size,):
-            raise UsageError(
-                f"mean: expected int8 of shape [rows, {size}], got {x.dtype} {list(x.shape)}"
-            )
         sums = x.reshape(len(x), *self.shape).sum(axis=_REDUCED, dtype=np.int64) + self.bias
         values = multiply(sums, self.mantissa, self.exponent) + self.zero_point
         return (np.clip(values, *_INT8).astype(np.int8).reshape(len(x), -1),)

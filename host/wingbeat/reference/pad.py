@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
+from .base import BaseOperator
+
 MAX_ELEMENTS = 1 << 24
 MAX_COUNT = 65535
 DIMENSIONS = 3
@@ -21,7 +23,7 @@ _PARAMS = struct.Struct("<9Hbx")
 
 
 @dataclass(frozen=True)
-class Pad:
+class Pad(BaseOperator):
     """The input with a value around it.
 
     Parameters
@@ -47,11 +49,6 @@ class Pad:
 
     OPCODE: ClassVar[int] = 55
     KERNEL: ClassVar[str] = "pad"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"pad: {problem}")
 
     def _problem(self) -> str | None:
         if min(self.counts) < 1 or min(*self.before, *self.after) < 0:
@@ -98,17 +95,7 @@ class Pad:
         """Typecode and number of elements of the output."""
         return (("b", math.prod(self._whole)),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Pad every row.
 
         Parameters
@@ -118,18 +105,8 @@ class Pad:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, elements]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int8 or x.shape[1:] != (math.prod(self.counts),):
-            raise UsageError(
-                f"pad: expected int8 of shape [rows, {math.prod(self.counts)}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         widths = [(0, 0), *zip(self.before, self.after, strict=True)]
         rows = x.reshape(-1, *self.counts)
         out = np.pad(rows, widths, constant_values=np.int8(self.value))

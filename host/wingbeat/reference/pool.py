@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.conv import Window, output_size
 
+from .base import BaseOperator
+
 _AXIS = struct.Struct("<HH4B")
 _PARAMS = struct.Struct("<Hbb")
 _SIZE = 2 * _AXIS.size + _PARAMS.size
@@ -26,7 +28,7 @@ _Pool = TypeVar("_Pool", bound="Pool")
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool(BaseOperator):
     """A pool over an int8 map: `AveragePool` or `MaxPool`.
 
     Parameters
@@ -49,13 +51,11 @@ class Pool:
     OPCODE: ClassVar[int]
     KERNEL: ClassVar[str]
 
-    def __post_init__(self) -> None:
-        problem = self.window.problem() or self._problem()
-        if problem is not None:
-            raise UsageError(f"pool: {problem}")
-
     def _problem(self) -> str | None:
         window = self.window
+        problem = window.problem()
+        if problem is not None:
+            return problem
         if window.dilation != (1, 1):
             return f"a dilation of {window.dilation}: a pool has none"
         for axis in range(2):
@@ -111,11 +111,6 @@ class Pool:
         return (("b", int(np.prod(self.window.out_shape)) * self.window.shape[2]),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """Where no output pixel lies behind the first input pixel of its window."""
         window = self.window
@@ -127,7 +122,7 @@ class Pool:
         own = np.arange(first.size).reshape(first.shape)
         return ((0, 0),) if np.all(own <= first) else ()
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Pool every row.
 
         Parameters
@@ -137,18 +132,8 @@ class Pool:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, out height * out width * channels]
-
-        Raises
-        ------
-        UsageError
-            The input has another dtype or shape.
         """
         (x,) = inputs
-        size = self.inputs[0][1]
-        if x.dtype != np.int8 or x.shape[1:] != (size,):
-            raise UsageError(
-                f"pool: expected int8 of shape [rows, {size}], got {x.dtype} {list(x.shape)}"
-            )
         limited = np.clip(self._values(x), self.low, self.high)
         return (limited.astype(np.int8).reshape(len(x), -1),)
 

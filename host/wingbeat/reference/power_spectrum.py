@@ -46,6 +46,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
+from .base import BaseOperator
+
 #: Lengths of the transform: powers of two.
 MIN_LENGTH, MAX_LENGTH = 64, 2048
 MAX_CHANNELS = 255
@@ -106,7 +108,7 @@ def window_function(name: str, length: int, n: int) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
-class PowerSpectrum:
+class PowerSpectrum(BaseOperator):
     """Windowed real FFT and squared magnitude of each channel.
 
     Parameters
@@ -134,20 +136,21 @@ class PowerSpectrum:
     OPCODE: ClassVar[int] = 96
     KERNEL: ClassVar[str] = "power_spectrum"
 
-    def __post_init__(self) -> None:
+    def _problem(self) -> str | None:
         problem = _problem(self.n, self.n_channels)
         if problem is not None:
-            raise UsageError(problem)
+            return problem
         if self.window.shape != (self.n // 2 + 1,) or self.window.dtype != np.int16:
-            raise UsageError(
+            return (
                 f"window: expected int16 [{self.n // 2 + 1}],"
                 f" got {self.window.dtype} {list(self.window.shape)}"
             )
         if self.twiddles.shape != (n_twiddles(self.n), 2) or self.twiddles.dtype != np.int16:
-            raise UsageError(
+            return (
                 f"twiddles: expected int16 [{n_twiddles(self.n)}, 2],"
                 f" got {self.twiddles.dtype} {list(self.twiddles.shape)}"
             )
+        return None
 
     def encode(self) -> bytes:
         """Return u16 n, u8 n_channels, 0, the window and a 0, the twiddles."""
@@ -198,17 +201,7 @@ class PowerSpectrum:
         """Typecode and number of elements of power [n_channels, n_bins] and exponents."""
         return (("i", self.n_channels * self.n_bins), ("i", self.n_channels))
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None: the transform is made where the power will be."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Transform every row.
 
         Parameters
@@ -220,18 +213,8 @@ class PowerSpectrum:
         tuple of two ndarrays
             Power, int32 [rows, n_channels * n_bins] whose bits are those of a uint32, and
             exponents, int32 [rows, n_channels]: the power is ``power * 2^exponent``.
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int16 or x.shape[1:] != (self.n * self.n_channels,):
-            raise UsageError(
-                f"power spectrum: expected int16 of shape [rows, {self.n * self.n_channels}], "
-                f"got {x.dtype} {list(x.shape)}"
-            )
         channels = x.reshape(-1, self.n, self.n_channels).swapaxes(1, 2).reshape(-1, self.n)
         re, im, exponent = self._first_pass(channels.astype(np.int32))
         quarter, used = self._first_radix, 0

@@ -38,7 +38,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.errors import FormatError, UsageError
+from wingbeat.errors import FormatError
+
+from .base import BaseOperator
 
 #: Limits of the parameters.
 MAX_SCORES = 1024
@@ -49,7 +51,7 @@ _POLYNOMIAL = (262140, 181675, 62755, 13927, 1777)
 
 
 @dataclass(frozen=True)
-class Probability:
+class Probability(BaseOperator):
     """Probabilities of classes, from fixed-point scores.
 
     Parameters
@@ -71,10 +73,8 @@ class Probability:
     OPCODE: ClassVar[int] = 3
     KERNEL: ClassVar[str] = "probability"
 
-    def __post_init__(self) -> None:
-        problem = _problem(self.n_scores, self.fraction_bits)
-        if problem is not None:
-            raise UsageError(problem)
+    def _problem(self) -> str | None:
+        return _problem(self.n_scores, self.fraction_bits)
 
     def encode(self) -> bytes:
         """Return the 4 bytes of parameters: u16 n_scores, u8 fraction_bits, 0."""
@@ -111,17 +111,7 @@ class Probability:
         """Typecode and number of elements of the probabilities."""
         return (("H", max(self.n_scores, 2)),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Compute the probabilities of every row.
 
         Parameters
@@ -133,18 +123,8 @@ class Probability:
         -------
         tuple of one ndarray of uint16, shape [rows, max(n_scores, 2)]
             Probabilities in units of 1/65535.
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int32 or x.shape[1:] != (self.n_scores,):
-            raise UsageError(
-                f"probability: expected int32 of shape [rows, {self.n_scores}], "
-                f"got {x.dtype} {list(x.shape)}"
-            )
         scores = x.astype(np.int64)
         if self.n_scores == 1:
             scores = np.concatenate([np.zeros_like(scores), scores], axis=1)

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.activations import Quantization
 
+from .base import BaseOperator
+
 MAX_ELEMENTS = 1 << 22
 MIN_EXPONENT, MAX_EXPONENT = 27, 227
 """Biased exponent of a scale: scales from 2^-100 to 2^101 stay clear of subnormal quotients."""
@@ -34,7 +36,7 @@ _NEAR = 256
 
 
 @dataclass(frozen=True)
-class Quantize:
+class Quantize(BaseOperator):
     """round(x / scale) + zero_point, limited to int8.
 
     NaN gives the zero point; what is too large for int8, also infinity, gives -128 or 127.
@@ -63,11 +65,6 @@ class Quantize:
 
     OPCODE: ClassVar[int] = 52
     KERNEL: ClassVar[str] = "quantize"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"quantize: {problem}")
 
     def _problem(self) -> str | None:
         if not 1 <= self.n_elements <= MAX_ELEMENTS:
@@ -113,16 +110,11 @@ class Quantize:
         return (("b", self.n_elements),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """The output may take the start of the input's place."""
         return ((0, 0),)
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Quantize every element.
 
         Parameters
@@ -132,18 +124,8 @@ class Quantize:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, n_elements]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.float32 or x.shape[1:] != (self.n_elements,):
-            raise UsageError(
-                f"quantize: expected float32 of shape [rows, {self.n_elements}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         bits = np.ascontiguousarray(x).view(np.uint32).astype(np.int64)
         size = bits & 0x7FFFFFFF
         shift = (size >> _MANTISSA_BITS) - (self.scale >> _MANTISSA_BITS) + 1

@@ -16,13 +16,15 @@ from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.activations import Quantization
 from wingbeat.reference.scale import Scale, make_scale
 
+from .base import BaseOperator
+
 MAX_ELEMENTS = 1 << 23
 _HEAD = struct.Struct("<I")
 _INT16 = np.iinfo(np.int16)
 
 
 @dataclass(frozen=True, eq=False)
-class Rescale:
+class Rescale(BaseOperator):
     """The scale's step for each element.
 
     Parameters
@@ -43,11 +45,6 @@ class Rescale:
 
     OPCODE: ClassVar[int] = 58
     KERNEL: ClassVar[str] = "rescale"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"rescale: {problem}")
 
     def _problem(self) -> str | None:
         if not 1 <= self.n_elements <= MAX_ELEMENTS:
@@ -90,16 +87,11 @@ class Rescale:
         return (("b", self.n_elements),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """The output may take the start of the input's place."""
         return ((0, 0),)
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Rescale every element.
 
         Parameters
@@ -109,18 +101,8 @@ class Rescale:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, n_elements]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int16 or x.shape[1:] != (self.n_elements,):
-            raise UsageError(
-                f"rescale: expected int16 of shape [rows, {self.n_elements}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         return (self.scale.apply(x.astype(np.int64)[..., np.newaxis])[..., 0],)
 
 

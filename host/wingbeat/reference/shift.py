@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.errors import FormatError, UsageError
+from wingbeat.errors import FormatError
+
+from .base import BaseOperator
 
 #: Dtype of each typecode that the output can have.
 DTYPES: Mapping[str, np.dtype[np.integer[Any]]] = {
@@ -30,7 +32,7 @@ _PARAMS = struct.Struct("<HBc")
 
 
 @dataclass(frozen=True)
-class Shift:
+class Shift(BaseOperator):
     """Rounding division of int32 by a power of two.
 
     Parameters
@@ -55,10 +57,8 @@ class Shift:
     OPCODE: ClassVar[int] = 5
     KERNEL: ClassVar[str] = "shift"
 
-    def __post_init__(self) -> None:
-        problem = _problem(self.n_elements, self.shift, self.typecode)
-        if problem is not None:
-            raise UsageError(problem)
+    def _problem(self) -> str | None:
+        return _problem(self.n_elements, self.shift, self.typecode)
 
     def encode(self) -> bytes:
         """Return the 4 bytes of parameters: u16 n_elements, u8 shift, the output's typecode."""
@@ -92,17 +92,7 @@ class Shift:
         """Typecode and number of elements of the output."""
         return ((self.typecode, self.n_elements),)
 
-    @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """None."""
-        return ()
-
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Shift every row.
 
         Parameters
@@ -112,18 +102,8 @@ class Shift:
         Returns
         -------
         tuple of one ndarray of int32 or uint16, shape [rows, n_elements]
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.int32 or x.shape[1:] != (self.n_elements,):
-            raise UsageError(
-                f"shift: expected int32 of shape [rows, {self.n_elements}], "
-                f"got {x.dtype} {list(x.shape)}"
-            )
         half = (1 << self.shift) >> 1
         rounded = (x.astype(np.int64) + half) >> self.shift
         dtype = DTYPES[self.typecode]

@@ -20,6 +20,8 @@ from wingbeat.reference.activations import Quantization
 from wingbeat.reference.fixed_point import ONE, exp_of_negative, one_over_one_plus
 from wingbeat.reference.requantize import divide_by_power, high_product, quantize_multiplier
 
+from .base import BaseOperator
+
 MAX_ROWS = 65535
 #: From 4096 on, a sum of TFLite's Q12 numbers can exceed 31 bits.
 MAX_DEPTH = 4095
@@ -35,7 +37,7 @@ _NOTHING = 1 << (_SUM_BITS - 1)
 
 
 @dataclass(frozen=True, eq=False)
-class Softmax8:
+class Softmax8(BaseOperator):
     """Softmax over the last dimension.
 
     Parameters
@@ -58,11 +60,6 @@ class Softmax8:
 
     OPCODE: ClassVar[int] = 51
     KERNEL: ClassVar[str] = "softmax8"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"softmax8: {problem}")
 
     def _problem(self) -> str | None:
         if not (1 <= self.n_rows <= MAX_ROWS and 1 <= self.depth <= MAX_DEPTH):
@@ -111,16 +108,11 @@ class Softmax8:
         return self.inputs
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """The output may take the input's place."""
         return ((0, 0),)
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Softmax of every row.
 
         Parameters
@@ -131,19 +123,8 @@ class Softmax8:
         -------
         tuple of one ndarray of int8, shape [rows, n_rows * depth]
             Probability p is stored as 256 p - 128.
-
-        Raises
-        ------
-        UsageError
-            If the input has another dtype or shape.
         """
         (x,) = inputs
-        n_elements = self.n_rows * self.depth
-        if x.dtype != np.int8 or x.shape[1:] != (n_elements,):
-            raise UsageError(
-                f"softmax8: expected int8 of shape [rows, {n_elements}],"
-                f" got {x.dtype} {list(x.shape)}"
-            )
         values = x.reshape(-1, self.depth).astype(np.int64)
         table = np.zeros(MAX_TABLE, np.int64)
         table[: len(self.table)] = self.table

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
+from .base import BaseOperator
+
 MAX_ELEMENTS = 65535
 MAX_OFFSET = 1 << 29
 MANTISSAS = (1 << 15, (1 << 16) - 1)
@@ -35,7 +37,7 @@ _EXPONENT_OF_ONE = 134
 
 
 @dataclass(frozen=True, eq=False)
-class Standardize:
+class Standardize(BaseOperator):
     """An affine map of each element.
 
     NaN counts as 0, infinity as 2^128, and what is below 2^-126 as 0.
@@ -61,11 +63,6 @@ class Standardize:
 
     OPCODE: ClassVar[int] = 60
     KERNEL: ClassVar[str] = "standardize"
-
-    def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"standardize: {problem}")
 
     def _problem(self) -> str | None:
         if not 1 <= self.n_elements <= MAX_ELEMENTS:
@@ -130,16 +127,11 @@ class Standardize:
         return (("b", self.n_elements),)
 
     @property
-    def scratch(self) -> tuple[tuple[str, int], ...]:
-        """None."""
-        return ()
-
-    @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """The output may take the start of the input's place."""
         return ((0, 0),)
 
-    def apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Map every row.
 
         Parameters
@@ -149,18 +141,8 @@ class Standardize:
         Returns
         -------
         tuple of one ndarray of int8, shape [rows, n_elements]
-
-        Raises
-        ------
-        UsageError
-            The input has another dtype or shape.
         """
         (x,) = inputs
-        if x.dtype != np.float32 or x.shape[1:] != (self.n_elements,):
-            raise UsageError(
-                f"standardize: expected float32 of shape [rows, {self.n_elements}], "
-                f"got {x.dtype} {list(x.shape)}"
-            )
         bits = np.ascontiguousarray(x).view(np.uint32).astype(np.int64)
         biased = bits >> 23 & 0xFF
         counts = (biased > 0) & ((biased < 255) | (bits & 0x7FFFFF == 0))

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import UsageError
 
-from .signal_operator import DTYPES, StatefulOperator
+from .base import DTYPES
+from .signal_operator import StatefulOperator
 
 MAX_SAMPLES = 65535
 MAX_ELEMENTS = 1 << 24
