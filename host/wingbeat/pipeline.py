@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
@@ -57,15 +57,15 @@ class Shape:
     width : int
         Numbers of each: channels, or features.
     rate : float
-        Of them a second.
-    streams : bool
-        These are the newest ones of a stream; else a whole window.
+        How many of these a second.
+    sample_rate : float
+        Of the pipeline's input.
     """
 
     length: int
     width: int
     rate: float
-    streams: bool
+    sample_rate: float
 
 
 Step = tuple[Operator, Shape]
@@ -97,17 +97,12 @@ class WindowStage:
             raise UsageError("expected a length, in samples, or seconds")
         hop = _count(self.hop, self.hop_seconds, before.rate, "hop", "hop_seconds")
         hop = max(1, length // 2) if hop is None else hop
-        n_new = before.length if before.length > 0 else min(hop, length)
+        # In front of the first stage there is a stream, of which it may take what suits it.
+        n_new = before.length or min(hop, length)
         if hop < n_new:
             raise UsageError(f"a hop of {hop}: the stage in front gives {n_new} at a time")
         operator = Window(length, n_new, hop, before.width)
-        return [(operator, Shape(length, before.width, before.rate / hop, False))]
-
-    def block(self, before: Shape) -> int:
-        """Samples of a program's input, if this is its first stage."""
-        ((operator, _),) = self.steps(replace(before, length=0))
-        assert isinstance(operator, Window)
-        return operator.n_new
+        return [(operator, replace(before, length=length, rate=before.rate / hop))]
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,7 @@ class StatisticsStage:
     def steps(self, before: Shape) -> list[Step]:
         """The operators, with what each gives."""
         operator = WindowStats(before.length, before.width, tuple(self.names))
-        return [(operator, Shape(1, operator.outputs[0][1], before.rate, True))]
+        return [(operator, replace(before, length=1, width=operator.outputs[0][1]))]
 
 
 @dataclass(frozen=True)
@@ -142,8 +137,6 @@ class LogMelStage:
         Window function.
     n_fft : int, optional
         Samples of the transform: a power of two, the window's length by default.
-    rate : float, optional
-        Of the samples in the window, where it is not the pipeline's.
     floor : float
         The least logarithm to the base 2.
     """
@@ -154,7 +147,6 @@ class LogMelStage:
     window: str = "hann"
     n_fft: int | None = None
     floor: float = 0.0
-    sample_rate: float | None = field(default=None, metadata={"given": False})
 
     KIND: ClassVar[str] = "log_mel"
 
@@ -163,11 +155,10 @@ class LogMelStage:
         n = before.length if self.n_fft is None else self.n_fft
         if n != before.length:
             raise UsageError(f"n_fft is {n}, the window has {before.length} samples: make them one")
-        assert self.sample_rate is not None
         spectrum = power_spectrum(n, before.width, self.window)
-        mel = mel_bands(self.sample_rate, n, self.bands, self.f_min, self.f_max)
+        mel = mel_bands(before.sample_rate, n, self.bands, self.f_min, self.f_max)
         energies = log_band_energies(mel, before.width, floor=self.floor)
-        after = Shape(1, self.bands * before.width, before.rate, True)
+        after = replace(before, length=1, width=self.bands * before.width)
         return [(spectrum, after), (energies, after)]
 
 
@@ -189,7 +180,7 @@ class MfccStage(LogMelStage):
         """The operators, with what each gives."""
         if before.width != 1:
             raise UsageError(f"takes one channel, got {before.width}")
-        after = Shape(1, self.coefficients, before.rate, True)
+        after = replace(before, length=1, width=self.coefficients)
         return [*super().steps(before), (matrix(dct_weights(self.bands, self.coefficients)), after)]
 
 
@@ -270,22 +261,17 @@ class Pipeline:
         """
         if not self.stages or not isinstance(self.stages[0], WindowStage):
             raise UsageError(f"{self.name}: the first stage is a window; add one")
-        shape = Shape(0, n_channels, self.rate, True)
-        block = self._told(0, lambda: self.stages[0].block(shape))  # type: ignore[union-attr]
-        shape = replace(shape, length=block)
+        shape = Shape(0, n_channels, self.rate, self.rate)
         steps: list[Step] = []
-        for number, stage in enumerate(self.stages):
-            found = self._told(number, lambda stage=stage, shape=shape: stage.steps(shape))  # type: ignore[misc]
-            steps += found
-            shape = found[-1][1]
-        return block, steps
-
-    def _told(self, number: int, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except WingbeatError as error:
-            kind = self.stages[number].KIND
-            raise UsageError(f"{self.name}, stage {number + 1} ({kind}): {error}") from error
+        for number, stage in enumerate(self.stages, 1):
+            try:
+                steps += stage.steps(shape)
+            except WingbeatError as error:
+                where = f"{self.name}, stage {number} ({stage.KIND})"
+                raise UsageError(f"{where}: {error}") from error
+            shape = steps[-1][1]
+        ((_, n_elements),) = steps[0][0].inputs
+        return n_elements // n_channels, steps
 
     def features(self, n_channels: int) -> tuple[Program, Shape]:
         """The stages as a program that gives features, and their shape.
@@ -323,29 +309,7 @@ class Pipeline:
         """
         block, steps = self.steps(n_channels)
         builder, tensor = _start(block, n_channels, steps)
-        return append(builder, tensor, model)
-
-
-def append(builder: ProgramBuilder, tensor: int, model: Program) -> Program:
-    """A program of what a builder has, and of another program that takes one of its tensors."""
-    numbers = {0: tensor}
-    for call in model.calls:
-        n_inputs, n_outputs = len(call.operator.inputs), len(call.operator.outputs)
-        inputs = [numbers[index] for index in call.operands[:n_inputs]]
-        first = builder.add(call.operator, *inputs)
-        for i, index in enumerate(call.operands[n_inputs : n_inputs + n_outputs]):
-            numbers[index] = first + i
-    return builder.finish(
-        model.name,
-        numbers[model.output_tensor],
-        model.decision,
-        numbers[model.decision_tensor],
-        shape=model.output.shape,
-        scale=model.output.scale,
-        zero_point=model.output.zero_point,
-        labels=model.labels,
-        meta=model.meta,
-    )
+        return builder.finish_with(model, tensor)
 
 
 def _start(block: int, n_channels: int, steps: list[Step]) -> tuple[ProgramBuilder, int]:
@@ -408,17 +372,14 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     listed = document.get("stage", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise FormatError(f"{name}: expected stages as [[stage]] tables")
-    stages = tuple(
-        _stage(f"{name}, stage {number}", each, float(rate))
-        for number, each in enumerate(listed, 1)
-    )
+    stages = tuple(_stage(f"{name}, stage {number}", each) for number, each in enumerate(listed, 1))
     model = document.get("model", {})
     options = _made(f"{name}, model", ModelOptions, model)
     others = {key: document[key] for key in ("channels", "scale", "pad") if key in document}
     return Pipeline(name, float(rate), stages, options, **others)
 
 
-def _stage(where: str, table: Mapping[str, Any], rate: float) -> Stage:
+def _stage(where: str, table: Mapping[str, Any]) -> Stage:
     kind = str(table.get("kind", ""))
     if kind not in STAGES:
         near = difflib.get_close_matches(kind, STAGES, 1)
@@ -426,14 +387,13 @@ def _stage(where: str, table: Mapping[str, Any], rate: float) -> Stage:
         raise FormatError(f"{where}: kind = {kind!r}: expected one of {', '.join(STAGES)}{guess}")
     given = {key: value for key, value in table.items() if key != "kind"}
     made: Stage = _made(where, STAGES[kind], given)
-    return replace(made, sample_rate=rate) if isinstance(made, LogMelStage) else made
+    return made
 
 
 def _made(where: str, kind: type[Any], table: Any) -> Any:
     if not isinstance(table, dict):
         raise FormatError(f"{where}: expected a table, got {table!r}")
-    known = {each.name for each in fields(kind) if each.metadata.get("given", True)}
-    _check_keys(where, table, known)
+    _check_keys(where, table, {each.name for each in fields(kind)})
     try:
         return kind(**table)
     except UsageError as error:

@@ -8,7 +8,6 @@ for three pixels at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .blobs import blobs_of
@@ -82,8 +81,7 @@ def small_form(program: Program) -> Choice | None:
         for number, call in enumerate(program.calls)
         if id(call.operator) in other
     )
-    changed = _rebuilt(program, lambda operator: other.get(id(operator), operator))
-    return Choice(changed, trades, (Dense.KERNEL,))
+    return Choice(_changed(program, other), trades, (Dense.KERNEL,))
 
 
 def _as_conv(dense: Dense) -> Conv2D:
@@ -100,30 +98,17 @@ def _trade(program: Program, number: int, other: Operator) -> Trade:
     return Trade(number, what, more, cycles)
 
 
-def _rebuilt(program: Program, change: Callable[[Operator], Operator]) -> Program:
-    """The program with other operators that give the same outputs."""
-    builder = ProgramBuilder(program.input)
-    numbers = {0: 0}
-    source: dict[int, int] = {}
-    for number, call in enumerate(program.calls):
-        operator = change(call.operator)
-        n_inputs = len(operator.inputs)
-        first = builder.add(operator, *(numbers[index] for index in call.operands[:n_inputs]))
-        source[id(operator)] = number
-        for i in range(len(operator.outputs)):
-            numbers[call.operands[n_inputs + i]] = first + i
-    rebuilt = builder.finish(
-        program.name,
-        numbers[program.output_tensor],
-        program.decision,
-        numbers[program.decision_tensor],
-        shape=program.output.shape,
-        scale=program.output.scale,
-        zero_point=program.output.zero_point,
-        labels=program.labels,
-        meta=program.meta,
-    )
+def _changed(program: Program, other: dict[int, Operator]) -> Program:
+    """The program with other operators, by the identity of those before."""
+
+    def change(operator: Operator) -> Operator:
+        return other.get(id(operator), operator)
+
+    changed = ProgramBuilder(program.input).finish_with(program, change=change)
     meta = dict(program.meta)
     if "layers" in meta:
-        meta["layers"] = [meta["layers"][source[id(call.operator)]] for call in rebuilt.calls]
-    return replace(rebuilt, meta=meta, golden=program.golden)
+        # Planning the arena may move calls.
+        names = zip(program.calls, meta["layers"], strict=True)
+        name_of = {id(change(call.operator)): name for call, name in names}
+        meta["layers"] = [name_of[id(call.operator)] for call in changed.calls]
+    return replace(changed, meta=meta, golden=program.golden)

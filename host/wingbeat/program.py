@@ -13,7 +13,7 @@ import keyword
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -561,6 +561,46 @@ class ProgramBuilder:
             channels=channels,
         )
         return _place(program)
+
+    def finish_with(
+        self,
+        program: Program,
+        tensor: int = 0,
+        change: Callable[[Operator], Operator] = lambda operator: operator,
+    ) -> Program:
+        """Append the calls of a program that takes `tensor`, and finish as that program does.
+
+        Parameters
+        ----------
+        program : Program
+        tensor : int
+            What the program takes as its input.
+        change : callable, optional
+            Gives for each operator one with the same inputs and outputs.
+
+        Raises
+        ------
+        UsageError
+            The tensor, or a changed operator, is not what is taken.
+        """
+        numbers = {0: tensor}
+        for call in program.calls:
+            n_inputs, n_outputs = len(call.operator.inputs), len(call.operator.outputs)
+            inputs = [numbers[index] for index in call.operands[:n_inputs]]
+            first = self.add(change(call.operator), *inputs)
+            for i, index in enumerate(call.operands[n_inputs : n_inputs + n_outputs]):
+                numbers[index] = first + i
+        return self.finish(
+            program.name,
+            numbers[program.output_tensor],
+            program.decision,
+            numbers[program.decision_tensor],
+            shape=program.output.shape,
+            scale=program.output.scale,
+            zero_point=program.output.zero_point,
+            labels=program.labels,
+            meta=program.meta,
+        )
 
     def _gathering_elements(self) -> int:
         """Elements of one input, and of the 4 bytes that count."""

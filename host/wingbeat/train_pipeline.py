@@ -20,7 +20,7 @@ from .convert import convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
 from .nets import NETS, MakeNet
-from .pipeline import ModelOptions, Pipeline, Shape, append
+from .pipeline import ModelOptions, Pipeline, Shape
 from .program import Descriptor, Program, ProgramBuilder
 from .recordings import Recording, Recordings, optional_module, to_int16
 from .reference.activations import Quantization
@@ -307,7 +307,7 @@ def _with_int16_input(program: Program) -> Program:
     builder = ProgramBuilder(Descriptor("h", program.input.shape))
     quantization = Quantization(program.input.scale, program.input.zero_point)
     first = builder.add(rescale(n, 1.0, 0, quantization), 0)
-    return append(builder, first, program)
+    return builder.finish_with(program, first)
 
 
 def _fit_net(
