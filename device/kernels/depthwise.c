@@ -14,7 +14,8 @@
 //
 // Compiled twice, so that a module carries only what its model needs:
 //   without defines   any layer
-//   DEPTHWISE_3X3     3 x 3, no dilation of the places, multiplier 1, short scale with ReLU
+//   DEPTHWISE_3X3     3 x 3, no dilation of the places, multiplier 1, short scale with ReLU, outputs
+//                     of -128 to 127
 #include "kernels/axis.h"
 #include "kernels/kernel.h"
 #include "kernels/operands.h"
@@ -67,24 +68,27 @@ typedef struct {
 } parts_t;
 
 // What `convolve` needs: the first part is copied to the stack, the rest is kept in registers.
-// Steps to what follows behind something can be negative, modulo 2^32.
+// Steps to what follows behind something can be negative, modulo 2^32. The inner loop is the one
+// over more outputs: over the places of a line, or over the lines at a place, which then have the
+// other's name here.
 typedef struct {
     int32_t weights[9]; // of a 3 x 3 kernel
     uint32_t coarse;    // the factor's high part
     uint32_t shift;     // | SIGNED, or WIDE_FORM
-    uint32_t back;      // 3 x 3: from the last line of taps to the first one of the next place
     uint32_t second;    // from an output of the first part to the one of the second
     uint32_t third;
-    uint32_t out_place;   // from an output to the next
-    const uint8_t *end;   // of the places of a line if it is 3 x 3, else 0
-    const uint8_t *any;   // the same if it is not 3 x 3
-    const uint8_t *last;  // the end of the last line
-    uint32_t line;        // packed, from a line of outputs to the next
-    uint32_t line_rest;   // the same from behind its places
-    uint32_t out_rest;    // from behind the outputs of a line to the next
-    int32_t *words;       // weights
-    uint32_t run_bytes;   // of the weights of a run of taps
-    uint32_t runs;        // in a group
+    uint32_t out_place;  // from an output to the next
+    const uint8_t *last; // the end of the last line
+    uint32_t line;       // packed, from a line of outputs to the next
+    uint32_t line_rest;  // the same from behind its places
+    uint32_t out_rest;   // from behind the outputs of a line to the next
+    #if !defined(DEPTHWISE_3X3)
+    uint32_t back;       // 3 x 3: from behind the last taps to the first ones of the next place
+    const uint8_t *end;  // of the places of a line if it is 3 x 3, else 0
+    const uint8_t *any;  // the same, always
+    int32_t *words;      // weights
+    uint32_t run_bytes;  // of the weights of a run of taps
+    uint32_t runs;       // in a group
     uint32_t groups;
     uint32_t last_runs; // in the last group
     uint32_t skipped;   // code of the taps that the first turn of a loop leaves out
@@ -92,13 +96,25 @@ typedef struct {
     uint32_t place;     // packed, from a place to the next
     uint32_t positive;  // added to values of 0 and above, if signed
     uint32_t negative;  // added to the others
-    uint32_t step;      // r8: from behind a run of a 3 x 3 kernel to the next, else between taps
-    uint32_t fine;      // r9: the factor's low part
-    uint32_t offset;    // r10
-    uint32_t range;     // r11: high - low
-    uint32_t low;       // r12
-    const uint8_t *at;  // r0: packed
-    uint8_t *out;       // lr
+    #endif
+    uint32_t step;   // r8: from behind a run of a 3 x 3 kernel to the next, else between taps
+    uint32_t fine;   // r9: the factor's low part
+    uint32_t offset; // r10
+    #if defined(DEPTHWISE_3X3)
+    uint32_t back;      // r11
+    const uint8_t *any; // r12
+    #else
+    uint32_t range; // r11: high - low
+    uint32_t low;   // r12
+    #endif
+    const uint8_t *at; // r0: packed
+    uint8_t *out;      // lr
+    #if defined(DEPTHWISE_3X3)
+    uint32_t range;
+    uint32_t low;
+    uint32_t place;
+    int32_t *words;
+    #endif
     const wb_wide_t *wide;
     const wb_scale_t *scale;
 } loops_t;
@@ -225,6 +241,17 @@ WB_COLD static void prepare(
     loops->second = second * out_line;
     loops->third = third * out_line;
     loops->out_place = layer->turned ? out * lines->out : out;
+    if (n_lines > n_places) {
+        uint32_t other = loops->line;
+        loops->line = loops->place;
+        loops->place = other;
+        other = out_line;
+        out_line = loops->out_place;
+        loops->out_place = other;
+        other = n_lines;
+        n_lines = n_places;
+        n_places = other;
+    }
     loops->at = scratch;
     loops->words = loops->weights;
     #if !defined(DEPTHWISE_3X3)
@@ -238,14 +265,10 @@ WB_COLD static void prepare(
         loops->groups++;
     }
     if (pitch == POSITION && loops->groups == 1) {
-        // A single place: lines follow each other like places in a line.
+        // A single place: taps of the lines follow each other like those of the places.
         tap = line;
-        loops->place = loops->line;
-        loops->out_place = out_line;
         loops->run_bytes = loops->last_runs * 4;
         loops->last_runs = 1;
-        n_places = n_lines;
-        n_lines = 1;
     }
     uint32_t run_taps = loops->run_bytes / 4;
     loops->step = tap - POSITION;
@@ -263,7 +286,9 @@ WB_COLD static void prepare(
     loops->out_rest = out_line - n_places * loops->out_place;
     loops->any = scratch + n_places * loops->place;
     loops->last = loops->any + (n_lines - 1) * loops->line;
+    #if !defined(DEPTHWISE_3X3)
     loops->end = loops->words == loops->weights ? loops->any : 0;
+    #endif
 }
 
 // Fills all positions with the padding; those of places outside of the input keep it.
@@ -386,7 +411,8 @@ static int32_t is_map(uint32_t height, uint32_t width) {
 static int32_t form_is_sound(const depthwise_t *layer) {
     return layer->lines.kernel == 3 && layer->places.kernel == 3 &&
            layer->places.dilation == 1 && layer->multiplier == 1 && layer->group == 3 &&
-           layer->scale.wide == SHORT && layer->scale.low >= layer->scale.zero_point;
+           layer->scale.wide == SHORT && layer->scale.zero_point == INT8_MIN &&
+           layer->scale.low == INT8_MIN && layer->scale.high == INT8_MAX;
 }
 
 #else

@@ -143,16 +143,20 @@ __attribute__((naked, noinline)) static void pack(
 // Places of loops_t on the stack, and those behind it.
 #define COARSE "#36"
 #define SHIFT "#40"
-#define BACK "#44"
-#define SECOND "#48"
-#define THIRD "#52"
-#define OUT_PLACE "#56"
-#define END "#60"
-#define ANY "#64"
-#define LAST "#68"
-#define LINE_BYTES "#72"
-#define TO_NEXT_LINE "#76"
-#define OUT_REST "#80"
+#define SECOND "#44"
+#define THIRD "#48"
+#define OUT_PLACE "#52"
+#define LAST "#56"
+#define LINE_BYTES "#60"
+#define TO_NEXT_LINE "#64"
+#define OUT_REST "#68"
+#if defined(DEPTHWISE_3X3)
+#define COPIED "#72"
+#define FRAME "#76"
+#else
+#define BACK "#72"
+#define END "#76"
+#define ANY "#80"
 #define WORDS_AT "#84"
 #define RUN_BYTES "#88"
 #define RUNS "#92"
@@ -170,6 +174,7 @@ __attribute__((naked, noinline)) static void pack(
 #define SUMS "#136"
 #define LOOPS "#148"
 #define FRAME "#156"
+#endif
 
 #if !defined(DEPTHWISE_3X3)
 
@@ -237,27 +242,40 @@ __attribute__((cold, noinline, used)) static uint32_t scaled_wide(
     "add " sum ", r10\n"
 
 // The output, limited; `above` labels where it is too high.
-#define OUTPUT(sum, above, done) \
-    "asrs " sum ", r7\n" \
-    "asrs r1, " sum ", #31\n" \
-    "bics " sum ", r1\n" \
+#if defined(DEPTHWISE_3X3)
+#define LIMITED(sum, above, done) \
+    "cmp " sum ", #255\n" \
+    "bhi " above "f\n" done ": subs " sum ", #128\n"
+#define CUT(sum, above, done) \
+    above ": movs " sum ", #255\n" \
+    "b " done "b\n"
+#else
+#define LIMITED(sum, above, done) \
     "cmp " sum ", r11\n" \
     "bhi " above "f\n" done ": add " sum ", r12\n"
 #define CUT(sum, above, done) \
     above ": mov " sum ", r11\n" \
     "b " done "b\n"
+#endif
+#define OUTPUT(sum, above, done) \
+    "asrs " sum ", r7\n" \
+    "asrs r1, " sum ", #31\n" \
+    "bics " sum ", r1\n" LIMITED(sum, above, done)
 
 // All outputs of a channel. A kernel of 3 x 3 has a loop of its own: 49 cycles for an output.
 //
-//   r0 packed position            r3, r4, r5 inputs, sums       r8 step     r11 range
-//   r1, r2 accumulators, scratch  r6 factor's high part, weights r9 factor   r12 low
-//                                 r7 shift, end of weights      r10 offset  lr out
+//   r0 packed position            r6 factor's high part, weights   r8  step
+//   r1, r2 accumulators, scratch  r7 shift, end of weights         r9  factor's low part
+//   r3, r4, r5 inputs, sums       lr out                           r10 offset
+//   r11, r12 DEPTHWISE_3X3: way to the next place, and end of the line; else range and low
 __attribute__((naked, noinline)) static void convolve(
     const loops_t *loops __attribute__((unused))) {
     __asm__(
         SAVE
         "sub sp, " FRAME "\n"
+        #if !defined(DEPTHWISE_3X3)
         "str r0, [sp, " LOOPS "]\n"
+        #endif
         "mov r1, sp\n"
         "add r2, sp, " COPIED "\n"
         "mov r8, r2\n"
@@ -265,17 +283,21 @@ __attribute__((naked, noinline)) static void convolve(
         "stmia r1!, {r2, r3, r4, r5, r6, r7}\n"
         "cmp r1, r8\n"
         "bne 0b\n"
-        "ldmia r0!, {r2, r3, r4, r5, r6, r7}\n"
+        #if !defined(DEPTHWISE_3X3)
+        "ldmia r0!, {r2}\n"
         "str r2, [sp, " NEGATIVE "]\n"
-        "mov r8, r3\n"
-        "mov r9, r4\n"
-        "mov r10, r5\n"
-        "mov r11, r6\n"
-        "mov r12, r7\n"
-        "ldmia r0!, {r3, r4}\n"
-        "movs r0, r3\n"
-        "mov lr, r4\n"
+        #endif
+        "ldmia r0!, {r1, r2, r3, r4, r5, r6, r7}\n"
+        "mov r8, r1\n"
+        "mov r9, r2\n"
+        "mov r10, r3\n"
+        "mov r11, r4\n"
+        "mov r12, r5\n"
+        "movs r0, r6\n"
+        "mov lr, r7\n"
+        #if !defined(DEPTHWISE_3X3)
         "b 5f\n"
+        #endif
         // 3 x 3.
         "2: ldmia r0!, {r1, r2, r3, r4, r5, r6}\n"
         TAP("0", "r1", "r2")
@@ -285,8 +307,12 @@ __attribute__((naked, noinline)) static void convolve(
         ADD_RUN("12", "16", "20")
         "add r0, r8\n"
         ADD_RUN("24", "28", "32")
+        #if defined(DEPTHWISE_3X3)
+        "add r0, r11\n"
+        #else
         "ldr r3, [sp, " BACK "]\n"
         "adds r0, r0, r3\n"
+        #endif
         UNPACK
         "3: ldr r6, [sp, " COARSE "]\n"
         "ldr r7, [sp, " SHIFT "]\n"
@@ -308,32 +334,40 @@ __attribute__((naked, noinline)) static void convolve(
         "strb r5, [r2, r1]\n"
         "ldr r1, [sp, " OUT_PLACE "]\n"
         "add lr, r1\n"
+        // The next line.
+        #if defined(DEPTHWISE_3X3)
+        "cmp r0, r12\n"
+        "bne 2b\n"
+        "ldr r2, [sp, " LAST "]\n"
+        "cmp r2, r12\n"
+        "beq 8f\n"
+        #else
         "5: ldr r1, [sp, " END "]\n"
         "cmp r0, r1\n"
         "blo 2b\n"
-        #if !defined(DEPTHWISE_3X3)
         "cmp r1, #0\n"
         "bne 6f\n"
         "ldr r1, [sp, " ANY "]\n"
         "cmp r0, r1\n"
         "bne 30f\n"
-        #endif
-        // The next line.
         "6: ldr r2, [sp, " LAST "]\n"
         "cmp r1, r2\n"
         "beq 8f\n"
+        #endif
         "ldr r2, [sp, " TO_NEXT_LINE "]\n"
         "adds r0, r0, r2\n"
         "ldr r2, [sp, " OUT_REST "]\n"
         "add lr, r2\n"
         "ldr r2, [sp, " LINE_BYTES "]\n"
+        #if defined(DEPTHWISE_3X3)
+        "add r12, r2\n"
+        #else
         "adds r1, r1, r2\n"
-        #if !defined(DEPTHWISE_3X3)
         "ldr r2, [sp, " END "]\n"
         "cmp r2, #0\n"
         "beq 7f\n"
-        #endif
         "str r1, [sp, " END "]\n"
+        #endif
         "b 2b\n"
         "8: add sp, " FRAME "\n"
         RESTORE

@@ -329,7 +329,7 @@ def _of_depthwise(operator: Depthwise) -> list[float]:
     signed = not wide and operator.scale.low < operator.scale.zero_point
     return [
         *(1.0, packed_lines * width, inputs, inputs * packed_lines, inputs * packed),
-        *(outputs, outputs * taps, outputs * (1 if single else part)),
+        *(outputs, outputs * taps, outputs * min(part, places.out)),
         *(threes * fast, threes * signed, threes * wide),
         *(slow, slow * (groups > 1) * groups, slow * (1 if single else lines.kernel), slow * taps),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ LARGEST = 150_000  # bytes of operands of what is run here
 
 #: Map, kernel, activation, and cycles for each product, everything from call to return.
 BUDGETS = {
-    "3x3, 64 channels, ReLU": ((25, 5, 64), (3, 3), "RELU", 7.6),
+    "3x3, 64 channels, ReLU": ((25, 5, 64), (3, 3), "RELU", 7.3),
     "3x3, 64 channels": ((25, 5, 64), (3, 3), "NONE", 10.0),
-    "3x3, 8 channels": ((24, 24, 8), (3, 3), "RELU", 6.7),
+    "3x3, 8 channels": ((24, 24, 8), (3, 3), "RELU", 6.5),
     "15x1": ((100, 1, 8), (15, 1), "RELU", 8.6),
 }
 
@@ -47,6 +48,8 @@ def test_cycles_for_a_product(core: BareCore, name: str) -> None:
     shape, kernel, activation, budget = BUDGETS[name]
     rng = np.random.default_rng(1)
     layer = random_layer(rng, shape, kernel, activation=activation)
+    if activation == "RELU":
+        layer = replace(layer, zero_points=(layer.zero_points[0], -128))
     operator = layer.operator()
     result = core.run(operator, layer.inputs(rng, 3))
     products = operator.outputs[0][1] * np.prod(kernel)

@@ -110,9 +110,11 @@ def test_sums_are_packed_in_groups_that_fit() -> None:
 def test_the_shorter_kernel_is_taken_where_it_will_do() -> None:
     rng = np.random.default_rng(1)
     plain = random_layer(rng, (9, 9, 2), (3, 3), stride=(2, 2))
+    plain = replace(plain, zero_points=(5, -128))
     assert type(plain.operator()) is Depthwise3x3
     for layer in (
-        replace(plain, activation="NONE", zero_points=(0, 0)),
+        replace(plain, activation="NONE", zero_points=(5, 3)),
+        replace(plain, zero_points=(5, -127)),
         random_layer(rng, (9, 9, 2), (3, 2)),
         random_layer(rng, (9, 9, 2), (3, 3), multiplier=2),
         random_layer(rng, (9, 9, 2), (3, 3), dilation=(2, 2)),

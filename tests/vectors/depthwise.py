@@ -235,7 +235,8 @@ def small_layers() -> Iterable[Depthwise]:
     ):
         yield layer.operator()
         yield wide(layer)
-    yield random_layer(rng, (4, 3, 1), (3, 3)).operator()
+    layer = random_layer(rng, (4, 3, 1), (3, 3))
+    yield replace(layer, zero_points=(layer.zero_points[0], LOW)).operator()
 
 
 def _bad_calls(operator: Depthwise) -> Iterable[tuple[bytes, Operands, int]]:
@@ -256,7 +257,8 @@ def _bad_calls(operator: Depthwise) -> Iterable[tuple[bytes, Operands, int]]:
     for form in (0, 3, 255):
         yield _changed(good, HEAD + 3, bytes([form])), operands, 1
     if isinstance(operator, Depthwise3x3):
-        yield _changed(good, HEAD, bytes([operator.scale.low + 1 & 0xFF])), operands, 1
+        for at, value in ((0, 0x81), (1, 0x81), (2, 0x7E)):
+            yield _changed(good, HEAD + at, bytes([value])), operands, 1
         yield _changed(good, HEAD + 3, b"\1"), operands, 1
         for at in (4, 12, 14, 18, 21):
             yield _changed(good, at, b"\2"), operands, 1

@@ -254,7 +254,7 @@ class Depthwise3x3(Depthwise):
     """A depthwise convolution with a kernel of its own, which is shorter.
 
     A 3 x 3 kernel without dilation along the places, multiplier 1, and a `ShortScale` that cuts
-    negative values: the output's zero point is not above its low end, as after ReLU.
+    negative values, as ReLU does: the output's zero point is -128, its limits are those of int8.
     """
 
     OPCODE: ClassVar[int] = 42
@@ -271,7 +271,8 @@ def is_3x3(layer: Depthwise) -> bool:
         (lines.kernel, places.kernel, places.dilation) == (3, 3, 1)
         and (layer.multiplier, layer.group) == (1, 3)
         and isinstance(layer.scale, ShortScale)
-        and layer.scale.zero_point <= layer.scale.low
+        and layer.scale.zero_point == _INT8[0]
+        and (layer.scale.low, layer.scale.high) == _INT8
     )
 
 
