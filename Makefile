@@ -40,8 +40,9 @@ lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# A worker for each core; one that has nothing left to do takes tests from the others.
 test: build firmware lint
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 soak: build firmware
 	$(PYTHON) -m pytest tests/soak/*.py
