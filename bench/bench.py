@@ -14,9 +14,10 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,17 +28,20 @@ sys.path[:0] = [str(FOLDER.parent), str(FOLDER.parent / "ports")]
 from rp2040.bare import ARCH, BareCore, run_program  # noqa: E402
 
 from bench.workloads import MOST_ROWS, Workload, workloads  # noqa: E402
-from wingbeat.assemble import assemble  # noqa: E402
+from wingbeat.assemble import Module, assemble  # noqa: E402
 from wingbeat.blobs import blobs_of  # noqa: E402
 from wingbeat.errors import DeviceError, TargetError, WingbeatError  # noqa: E402
 from wingbeat.files import write_atomic  # noqa: E402
 from wingbeat.mpy import Mpy  # noqa: E402
-from wingbeat.runner import run_module  # noqa: E402
+from wingbeat.runner import push_module, run_module  # noqa: E402
+from wingbeat.stream import Stream, pace_of  # noqa: E402
 from wingbeat.targets import TARGETS, Target, open_target  # noqa: E402
 
 BASELINE = FOLDER / "baseline.json"
 TOLERANCE = 0.02
 WIDTH = 100
+CLOCK = 125_000_000
+"""Hz of the RP2040 that the share of a core is for."""
 
 Figures: TypeAlias = dict[str, float]
 """Figures of one model by name. Less is better, for all of them."""
@@ -52,6 +56,12 @@ All but unix are emulated. One run() as Python calls it, without an empty call:
 cycles on rp2040, instructions on the others. Code: core and kernels. Heap: growth
 by import and by Model(); on unix the file is in a file system, else in ROMFS; unix
 and xtensa keep machine code outside of the heap. Nothing: it does not fit there."""
+
+WHERE_STREAMS = """\
+One push() of as many samples as a run takes, as Python
+calls it: the mean over some hops, and the one that took
+most. % of a core: what all of them take of one core at
+125 MHz, at the stream's rate."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,12 @@ TARGET_COLUMNS = (
     Column("heap_import", "import\nheap"),
     Column("heap_model", "Model()\nheap"),
 )
+STREAM_COLUMNS = (
+    Column("cycles", "cycles"),
+    Column("instructions", "instruc-\ntions"),
+    Column("worst", "worst\npush"),
+    Column("share", "% of\na core", 2),
+)
 
 
 @dataclass(frozen=True)
@@ -118,15 +134,17 @@ def measure(core: BareCore, targets: list[Target], workload: Workload) -> Figure
         A kernel or a target gave other bits than the reference.
     """
     program = workload.program
-    steps = run_program(core, program, workload.x)
+    # A stream's operators keep something from push to push, which the bare core does not.
+    steps = [] if program.takes_stream else run_program(core, program, workload.x)
     module = assemble(program, ARCH)
     figures: Figures = {
-        "cycles": float(sum(step.cycles.mean() for step in steps)),
         "core_bytes": _core_bytes(ARCH),
         "kernel_bytes": sum(module.kernel_sizes.values()),
         "program_bytes": len(program.encode()),
         "file_bytes": len(module.data),
     }
+    if steps:
+        figures["cycles"] = float(sum(step.cycles.mean() for step in steps))
     visits = sum(step.visits for step in steps if step.visits is not None)
     if visits:
         walking = sum(step.cycles.mean() for step in steps if step.visits is not None)
@@ -144,24 +162,48 @@ def _core_bytes(arch: str) -> int:
 def _on_target(target: Target, workload: Workload) -> Figures:
     """The figures of one target; none where the model does not fit its heap."""
     module = assemble(workload.program, target.arch)
-    x = workload.x[:MOST_ROWS]
+    figures: Figures = {
+        "code_bytes": _core_bytes(target.arch) + sum(module.kernel_sizes.values()),
+        "file_bytes": len(module.data),
+    }
     try:
-        run = run_module(target, module, x)
+        of_calls = _of_pushes if workload.program.takes_stream else _of_runs
+        return figures | of_calls(target, module, workload)
     except DeviceError as error:
         if error.exception != "MemoryError":
             raise
         return {}
-    if not np.array_equal(run.outputs, workload.program.run(x)):
-        raise TargetError(f"{workload.title}: {target.name} differs from the reference")
-    figures: Figures = {
-        "code_bytes": _core_bytes(target.arch) + sum(module.kernel_sizes.values()),
-        "file_bytes": len(module.data),
-        "heap_import": run.heap_import,
-        "heap_model": run.heap_model,
-    }
+
+
+def _of_runs(target: Target, module: Module, workload: Workload) -> Figures:
+    x = workload.x[:MOST_ROWS]
+    run = run_module(target, module, x)
+    _compare_outputs(target, workload, run.outputs, workload.program.run(x))
+    figures: Figures = {"heap_import": run.heap_import, "heap_model": run.heap_model}
     if run.ticks is not None and run.unit is not None:
         figures[run.unit] = run.ticks
     return figures
+
+
+def _of_pushes(target: Target, module: Module, workload: Workload) -> Figures:
+    """Ticks of the pushes behind the first result: before, a stream is at its start."""
+    program, pace = workload.program, pace_of(workload.program)
+    pushed = push_module(target, module, workload.x.reshape(-1, program.channels))
+    _compare_outputs(target, workload, pushed.outputs, Stream(program).run(workload.x).outputs)
+    figures: Figures = {"heap_import": pushed.heap_import, "heap_model": pushed.heap_model}
+    if pushed.ticks is not None and pushed.unit is not None:
+        ticks = pushed.ticks[pace.window // pace.samples :]
+        figures[pushed.unit], figures["worst"] = float(ticks.mean()), float(ticks.max())
+        if pushed.unit == "cycles" and program.rate is not None:
+            figures["share"] = 100 * figures["cycles"] * program.rate / pace.samples / CLOCK
+    return figures
+
+
+def _compare_outputs(
+    target: Target, workload: Workload, found: NDArray[Any], wanted: NDArray[Any]
+) -> None:
+    if not np.array_equal(found, wanted):
+        raise TargetError(f"{workload.title}: {target.name} differs from the reference")
 
 
 def compare(
@@ -185,15 +227,27 @@ def report(changes: dict[str, dict[str, Change]]) -> Table:
     return table
 
 
-def report_targets(changes: dict[str, dict[str, Change]]) -> Table:
-    """A row for each model on each target."""
-    table = _table("On every target", WHERE_TARGETS, ["model", "target"], TARGET_COLUMNS)
-    for title, figures in changes.items():
+def report_targets(changes: dict[str, dict[str, Change]]) -> list[Table]:
+    """A row for each model on each target, and once more for each that takes a stream."""
+    streams = {
+        title: figures
+        for title, figures in changes.items()
+        if any(name.startswith("worst_") for name in figures)
+    }
+    tables = [_target_table("On every target", WHERE_TARGETS, TARGET_COLUMNS, changes)]
+    if streams:
+        tables.append(_target_table("Streams", WHERE_STREAMS, STREAM_COLUMNS, streams))
+    return tables
+
+
+def _target_table(
+    title: str, caption: str, columns: tuple[Column, ...], changes: dict[str, dict[str, Change]]
+) -> Table:
+    table = _table(title, caption, ["model", "target"], columns)
+    for model, figures in changes.items():
         for target in TARGETS:
-            cells = [
-                _cell(figures.get(f"{column.name}_{target}"), column) for column in TARGET_COLUMNS
-            ]
-            first = title if target == TARGETS[0] else ""
+            cells = [_cell(figures.get(f"{column.name}_{target}"), column) for column in columns]
+            first = model if target == TARGETS[0] else ""
             table.add_row(first, target, *cells, end_section=target == TARGETS[-1])
     return table
 
@@ -242,7 +296,8 @@ def main() -> int:
         if not console.is_terminal:
             console.width = WIDTH
         console.print(report(changes))
-        console.print(report_targets(changes))
+        for table in report_targets(changes):
+            console.print(table)
     if options.update:
         write_atomic(BASELINE, (json.dumps(measured, indent=1, sort_keys=True) + "\n").encode())
         console.print(f"wrote {BASELINE.name}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -19,12 +20,18 @@ from sklearn.model_selection import train_test_split
 
 from wingbeat.convert import TYPECODES, convert
 from wingbeat.net.convert import convert_tflite
+from wingbeat.pipeline import Pipeline, load_pipeline
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
-from wingbeat.recordings import Recording, Recordings
+from wingbeat.recordings import Recording, Recordings, to_int16
 from wingbeat.reference import DTYPES, Cast, Operator, Probability, Shift
+from wingbeat.reference.band_energies import log_band_energies, mel_bands
+from wingbeat.reference.biquads import biquads
 from wingbeat.reference.conv import conv2d
 from wingbeat.reference.depthwise import depthwise2d
+from wingbeat.reference.power_spectrum import power_spectrum
+from wingbeat.stream import pace_of
 from wingbeat.train import train_recordings
+from wingbeat.train_pipeline import train_pipeline
 
 MOST_ROWS = 100
 """Rows that are enough for a mean; the digits forest has all of its test rows."""
@@ -32,10 +39,16 @@ MOST_ROWS = 100
 NET_ROWS = 2
 """Rows of a net, which takes as long for one as for another, but for a few clamped values."""
 
+SIGNAL_ROWS = 5
+
+HOPS = 2
+"""Hops of a stream that are measured, behind its first result."""
+
 NETS = Path(__file__).resolve().parents[1] / "tests" / "data" / "nets"
 
 _WINDOW, _HOP = 128, 64
 _ACCELERATION, _TURN = 16 / 32768, 2000 / 32768 * np.pi / 180  # a sensor of 16 g and 2000 deg/s
+_WRIST_SCALE = (_ACCELERATION,) * 3 + (_TURN,) * 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +114,16 @@ def workloads() -> list[Workload]:
         _boosting(),
         _regression(),
         *_operators(),
+        *_signals(),
+        *_streams(),
         *_nets(),
         *_layers(),
     ]
 
 
-def _exercises() -> Workload:
-    """Raw wrist windows to an exercise: statistics of 6 channels and a forest of 10 trees."""
+@cache
+def _wrist() -> Recordings:
+    """Raw steps of an accelerometer and a gyroscope, with exercises."""
     from seglearn.datasets import load_watch
 
     watch = load_watch()
@@ -116,13 +132,17 @@ def _exercises() -> Workload:
         for data, label, person in zip(watch["X"], watch["y"], watch["subject"], strict=True)
     ]
     labels = tuple(str(label) for label in watch["y_labels"])
-    recordings = Recordings(tuple(items), tuple(watch["X_labels"]), 50.0, labels)
+    return Recordings(tuple(items), tuple(watch["X_labels"]), 50.0, labels)
+
+
+def _exercises() -> Workload:
+    """Raw wrist windows to an exercise: statistics of 6 channels and a forest of 10 trees."""
     trained = train_recordings(
-        recordings,
+        _wrist(),
         name="exercises",
         window=_WINDOW,
         hop=_HOP,
-        scale=(_ACCELERATION,) * 3 + (_TURN,) * 3,
+        scale=_WRIST_SCALE,
     )
     rows = np.linspace(0, len(trained.test_x) - 1, MOST_ROWS).astype(int)
     return Workload("exercises, 128 x 6", trained.program, trained.test_x[rows])
@@ -154,6 +174,55 @@ def _operators() -> list[Workload]:
         single("shift, 10 to uint16", Shift(10, 4, "H"), sums),
         single("cast, 64 of uint8", Cast(64, "B"), pixels),
     ]
+
+
+def _signals() -> list[Workload]:
+    """The operators that issue most of the work of a stream, alone."""
+    rng = np.random.default_rng(512)
+    noise = rng.normal(0, 3000, (SIGNAL_ROWS, 512)).astype(np.int16)
+    spectrum = power_spectrum(512)
+    builder = ProgramBuilder(Descriptor("h", (512,)))
+    power = builder.add(spectrum, 0)
+    bands = builder.add(log_band_energies(mel_bands(16000, 512, 40)), power, power + 1)
+    log_mel = builder.finish("log_mel", bands, Decision.NONE)
+    section = biquads(signal.butter(2, 0.2, output="sos"), 500, keep=False)
+    return [
+        single("FFT and power, 512 points", spectrum, noise),
+        Workload("log-mel, 512 points, 40 bands", log_mel, noise),
+        single("biquad, 500 samples", section, noise[:, :500]),
+    ]
+
+
+def _streams() -> list[Workload]:
+    """Presets in streaming use, from the first sample to two hops behind the first result."""
+    motion = replace(load_pipeline("motion"), scale=_WRIST_SCALE)
+    return [
+        _stream("motion stream, 6 channels", "motion", motion, _wrist()),
+        _stream("audio stream, preset", "audio", load_pipeline("audio"), _tones()),
+    ]
+
+
+def _stream(title: str, name: str, pipeline: Pipeline, recordings: Recordings) -> Workload:
+    program = train_pipeline(recordings, pipeline, name=name).program
+    pace = pace_of(program)
+    n_rows = int((pace.window + HOPS * pace.hop) // pace.samples)
+    steps = to_int16(recordings.items[0].data, pipeline.scale)
+    x = steps[: n_rows * pace.samples].reshape(n_rows, *program.input.shape)
+    return Workload(title, program, x)
+
+
+def _tones() -> Recordings:
+    """Sounds of two kinds at 16,000 samples a second, which are enough for a forest's cost."""
+    rng = np.random.default_rng(16)
+    time = np.arange(24000) / 16000
+    items = []
+    for number in range(24):
+        label = ("low", "high")[number % 2]
+        hertz = rng.uniform(200, 900) if label == "low" else rng.uniform(800, 3000)
+        wave = 3000 * np.sin(2 * np.pi * hertz * time) + rng.normal(0, 2000, len(time))
+        data = np.rint(wave).astype(np.int16)[:, np.newaxis]
+        items.append(Recording(data, label, f"device {number % 4}", f"{number}"))
+    return Recordings(tuple(items), ("sound",), 16000.0, ("high", "low"))
 
 
 def _nets() -> list[Workload]:
