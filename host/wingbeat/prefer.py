@@ -1,21 +1,24 @@
 """Small or fast: what a program can trade, and what that costs and buys.
 
 No form of a layer stores its weights expanded: a weight is a byte in all of them. What differs is
-how many kernels a module carries. With `size`, a layer uses a kernel that the module has anyway:
-a dense layer is a convolution of one pixel, exactly, though slower, since convolutions are made
-for three pixels at a time.
+how many kernels a module carries, and how long they are. With `size`, a layer uses a kernel that
+the module has anyway, or a shorter one. A dense layer is a convolution of one pixel, exactly,
+though slower, since convolutions are made for three pixels at a time; a pool over a whole map is
+a mean.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .blobs import blobs_of
 from .costs import count_of
 from .describe import describe
 from .program import Program, ProgramBuilder
-from .reference import Conv2D, Dense, Operator
+from .reference import AveragePool, Conv2D, Dense, Mean, Operator
 from .reference.conv import MAX_CHANNELS, Window
+from .reference.mean import mean_of_pool
 
 CHOICES = ("speed", "size")
 
@@ -49,39 +52,68 @@ class Choice:
     ----------
     program : Program
     trades : tuple of Trade
-    kernels : tuple of str
-        What the module does without.
+    without : tuple of str
+        Kernels that the module does without.
+    instead : tuple of str
+        Kernels that it has instead.
     """
 
     program: Program
     trades: tuple[Trade, ...]
-    kernels: tuple[str, ...]
+    without: tuple[str, ...]
+    instead: tuple[str, ...]
 
     def bytes_saved(self, arch: str) -> int:
         """Bytes of the module on boards of an architecture that the small form saves."""
         blobs = blobs_of(arch)
-        code = sum(len(blobs.kernel(name).code) for name in self.kernels)
-        return code - sum(trade.program_bytes for trade in self.trades)
+        without, instead = (
+            sum(len(blobs.kernel(name).code) for name in names)
+            for names in (self.without, self.instead)
+        )
+        return without - instead - sum(trade.program_bytes for trade in self.trades)
 
 
 def small_form(program: Program) -> Choice | None:
     """The small form of a program; None if it has but one."""
-    kernels = {call.operator.KERNEL for call in program.calls}
-    if not {Conv2D.KERNEL, Dense.KERNEL} <= kernels:
+    operators = [call.operator for call in program.calls]
+    other = {**_dense_as_conv(operators), **_pools_as_means(operators)}
+    if not other:
         return None
-    other: dict[int, Operator] = {
-        id(call.operator): _as_conv(call.operator)
-        for call in program.calls
-        if isinstance(call.operator, Dense) and call.operator.n_outputs <= MAX_CHANNELS
-    }
-    if len(other) < sum(isinstance(call.operator, Dense) for call in program.calls):
-        return None
+    before = {operator.KERNEL for operator in operators}
+    after = {other.get(id(operator), operator).KERNEL for operator in operators}
     trades = tuple(
-        _trade(program, number, other[id(call.operator)])
-        for number, call in enumerate(program.calls)
-        if id(call.operator) in other
+        _trade(program, number, other[id(operator)])
+        for number, operator in enumerate(operators)
+        if id(operator) in other
     )
-    return Choice(_changed(program, other), trades, (Dense.KERNEL,))
+    return Choice(
+        _changed(program, other),
+        trades,
+        tuple(sorted(before - after)),
+        tuple(sorted(after - before)),
+    )
+
+
+def _dense_as_conv(operators: Sequence[Operator]) -> dict[int, Operator]:
+    """Dense layers as convolutions of one pixel, if there are others and all can be one."""
+    layers = [operator for operator in operators if isinstance(operator, Dense)]
+    if not any(isinstance(operator, Conv2D) for operator in operators):
+        return {}
+    if any(layer.n_outputs > MAX_CHANNELS for layer in layers):
+        return {}
+    return {id(layer): _as_conv(layer) for layer in layers}
+
+
+def _pools_as_means(operators: Sequence[Operator]) -> dict[int, Operator]:
+    """Pools over whole maps as means, whose kernel is shorter, if all are one."""
+    pools = [operator for operator in operators if isinstance(operator, AveragePool)]
+    found: dict[int, Operator] = {}
+    for pool in pools:
+        as_mean = mean_of_pool(pool)
+        if as_mean is None:
+            return {}
+        found[id(pool)] = as_mean
+    return found
 
 
 def _as_conv(dense: Dense) -> Conv2D:
@@ -94,7 +126,8 @@ def _trade(program: Program, number: int, other: Operator) -> Trade:
     more = len(other.encode()) - len(call.operator.encode())
     before, after = (count_of(operator, "armv6m") for operator in (call.operator, other))
     cycles = None if before is None or after is None else after - before
-    what = f"{describe(call.operator)}: as a convolution of one pixel"
+    form = "a mean" if isinstance(other, Mean) else "a convolution of one pixel"
+    what = f"{describe(call.operator)}: as {form}"
     return Trade(number, what, more, cycles)
 
 

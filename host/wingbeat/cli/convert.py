@@ -128,7 +128,7 @@ def convert(
     prefer: Annotated[
         Prefer | None,
         typer.Option(
-            help="Nets: the fast form of each layer, or the one that needs fewer kernels. By"
+            help="Nets: the fast form of each layer, or the one with fewer or shorter kernels. By"
             " default speed, if that fits the board."
         ),
     ] = None,
@@ -231,7 +231,7 @@ def _traded_in_words(traded: dict[str, Any]) -> str:
     cost = traded["cycles_of_size"]
     time = "" if cost is None else f" and {cost:+,.0f} cycles (estimated, Cortex-M0+)"
     saved = traded["bytes_of_size"]
-    size = "one kernel less" if saved is None else f"{saved:+,} bytes"
+    size = "smaller kernels" if saved is None else f"{saved:+,} bytes"
     if traded["chosen"] == "size":
         return f"size: {size}{time}. {layers}"
     return f"speed; --prefer size would be {size}{time}. {layers}"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError, UsageError
+from wingbeat.reference.pool import AveragePool, divided
 from wingbeat.reference.requantize import multiply, quantize_multiplier
 
 from .base import BaseOperator
@@ -31,6 +32,7 @@ _EXPONENTS = (-31, 30)
 _LIMIT = 1 << 31
 _PARAMS = struct.Struct("<5Hbxiii")
 _INT8 = (-128, 127)
+_LARGEST_POOL = 4096  # elements: there are 255 sums for each
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,30 @@ def mean(
         (mantissa << shift) // count,
         exponent - shift,
     )
+
+
+def mean_of_pool(pool: AveragePool) -> Mean | None:
+    """The mean that gives what a pool gives, for every sum; None if there is none.
+
+    Every sum that the map can have is tried.
+    """
+    window = pool.window
+    height, width, channels = window.shape
+    if (window.out_shape, (pool.low, pool.high)) != ((1, 1), _INT8) or any(window.corner):
+        return None
+    if window.kernel[0] < height or window.kernel[1] < width:
+        return None
+    count = height * width
+    if count > _LARGEST_POOL or count * channels > MAX_ELEMENTS:
+        return None
+    sums = np.arange(_INT8[0] * count, _INT8[1] * count + 1, dtype=np.int64)
+    means = divided(sums, np.full_like(sums, count))
+    # With an exponent of 0 there is one rounding, ties up: a factor just above 1 / count takes
+    # them away from zero.
+    mantissa = min((1 << 31) // count + 1, _LIMIT - 1)
+    if not np.array_equal(multiply(sums, mantissa, 0), means):
+        return None
+    return Mean((1, 1, 1, count, channels), 0, 0, mantissa, 0)
 
 
 def _stretches(shape: Sequence[int], reduced: set[int]) -> tuple[int, int, int, int, int]:

@@ -69,10 +69,9 @@ class Scale:
             raise UsageError(f"scale: {problem}")
 
     def _problem(self) -> str | None:
-        if not -128 <= self.low <= self.high <= 127:
-            return f"the output's limits are {self.low} to {self.high}: expected -128 to 127"
-        if not -128 <= self.zero_point <= 127:
-            return f"the output's zero point is {self.zero_point}: expected -128 to 127"
+        problem = output_problem(self.zero_point, self.low, self.high)
+        if problem is not None:
+            return problem
         if np.any((self.exponent < _EXPONENTS[0]) | (self.exponent > _EXPONENTS[1])):
             return f"an exponent is not within {_EXPONENTS[0]} to {_EXPONENTS[1]}"
         small, large = self.mantissa < _MANTISSA[0], self.mantissa == 0
@@ -180,6 +179,15 @@ def make_scale(
         biases.astype(np.int32), mantissa, exponent
     )
     return Scale(biases.astype(np.int32), mantissa, exponent, zero_point, low, high, narrow)
+
+
+def output_problem(zero_point: int, low: int, high: int) -> str | None:
+    """Why an int8 output cannot have this zero point and these limits, or None."""
+    if not -128 <= low <= high <= 127:
+        return f"the output's limits are {low} to {high}: expected -128 to 127"
+    if not -128 <= zero_point <= 127:
+        return f"the output's zero point is {zero_point}: expected -128 to 127"
+    return None
 
 
 def _fits(

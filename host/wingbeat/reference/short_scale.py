@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.requantize import multiply, quantize_multiplier
+from wingbeat.reference.scale import output_problem
 
 FRACTION_BITS = 13
 """Bits of the factor's low part. A sum times that part must fit in 32 bits."""
@@ -81,10 +82,9 @@ class ShortScale:
             raise UsageError(f"short scale: {problem}")
 
     def _problem(self) -> str | None:
-        if not -128 <= self.low <= self.high <= 127:
-            return f"the output's limits are {self.low} to {self.high}: expected -128 to 127"
-        if not -128 <= self.zero_point <= 127:
-            return f"the output's zero point is {self.zero_point}: expected -128 to 127"
+        problem = output_problem(self.zero_point, self.low, self.high)
+        if problem is not None:
+            return problem
         if np.any((self.factor < 0) | (self.factor >> _FACTOR_BITS[0] > 0)):
             return f"a factor is not within 0 to 2^{_FACTOR_BITS[0]} - 1"
         if np.any((self.shift < 0) | (self.shift >> _SHIFT_BITS > 0)):
