@@ -6,7 +6,7 @@
 # make build    cores and kernels for every architecture
 # make firmware MicroPython for every emulated board
 # make wheel    dist/wingbeat-*.whl, with the cores and kernels in it
-# make models   trains the nets of models/ again, in an environment with TensorFlow
+# make models   trains all of models/ again, in an environment with TensorFlow; needs a network
 # make lint     ruff and mypy
 
 VENV := .venv

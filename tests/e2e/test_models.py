@@ -1,4 +1,4 @@
-"""The trained programs of models/: accuracy, sizes and time within limits, bits as on MicroPython.
+"""The trained nets of models/: accuracy, sizes and time within limits, bits as on MicroPython.
 
 The recipes need TensorFlow (`make models`); this does not.
 """
@@ -19,7 +19,7 @@ from wingbeat.runner import run_module
 from wingbeat.targets import open_target
 
 FOLDER = Path(__file__).resolve().parents[2] / "models"
-NAMES = sorted(path.parent.name for path in FOLDER.glob("*/recipe.py"))
+NAMES = sorted(path.parent.name for path in FOLDER.glob("*/*.tflite"))
 ROWS = 60
 
 
