@@ -17,6 +17,7 @@ from wingbeat.reference.fir import Edges, fir
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import matrix
+from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
 from wingbeat.reference.window import Window
@@ -57,6 +58,7 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
     for samples, channels in ((20, 1), (128, 3), (100, 2), (64, 6)):
         x = _noise(draw, samples * channels)
         yield RemoveMean(samples, channels), (x,)
+        yield PeakNormalize(samples * channels, 4608), (x,)
         if channels <= 3:
             yield Magnitude(samples, channels), (x,)
         for typecode in "hb":

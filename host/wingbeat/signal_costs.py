@@ -13,6 +13,7 @@ from .reference.fir import Edges, Fir
 from .reference.log2 import Log2
 from .reference.magnitude import Magnitude
 from .reference.matrix import Matrix
+from .reference.peak_normalize import PeakNormalize
 from .reference.power_spectrum import PowerSpectrum
 from .reference.remove_mean import RemoveMean
 from .reference.window import Window
@@ -86,6 +87,10 @@ def _of_magnitude(operator: Magnitude) -> list[float]:
     return [1.0, samples, samples * operator.n_axes]
 
 
+def _of_peak_normalize(operator: PeakNormalize) -> list[float]:
+    return [1.0, operator.n_elements]
+
+
 def _of_window(operator: Window) -> list[float]:
     """Call; lines of 16 bytes, and pairs of bytes, that are moved or copied."""
     sample = operator.width * DTYPES[operator.typecode].itemsize
@@ -107,5 +112,6 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     RemoveMean: _of_remove_mean,
     Affine: _of_affine,
     Magnitude: _of_magnitude,
+    PeakNormalize: _of_peak_normalize,
     Window: _of_window,
 }

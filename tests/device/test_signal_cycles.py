@@ -20,6 +20,7 @@ from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.moments import Moments
+from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
 
@@ -105,6 +106,7 @@ def test_fir(core: BareCore) -> None:
 def test_samples(core: BareCore) -> None:
     check_operator(core, RemoveMean(40, 3), loud_noise(3, 120))
     check_operator(core, Magnitude(40), loud_noise(3, 120))
+    check_operator(core, PeakNormalize(120, 4608), loud_noise(3, 120))
     for typecode in "hbB":
         operator = affine([0.01, -0.3], [9, -7], n_rows=20, typecode=typecode)
         check_operator(core, operator, loud_noise(3, 40))

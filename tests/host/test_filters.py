@@ -19,6 +19,7 @@ from wingbeat.reference.fir import (
     low_pass_taps,
 )
 from wingbeat.reference.magnitude import Magnitude, exact_root
+from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.remove_mean import RemoveMean
 
 
@@ -169,3 +170,17 @@ def test_what_users_get_wrong_is_named() -> None:
     for damaged in (Fir, Affine, Magnitude, RemoveMean):
         with pytest.raises(FormatError, match="bad parameters"):
             damaged.decode(bytes(4))
+
+
+def test_peak_normalize_takes_away_how_loud_a_window_is() -> None:
+    x = np.array([[-200, 100, -350]], np.int16)
+    operator = PeakNormalize(3, 400)
+    (y,) = operator.apply(x)
+    assert y.tolist() == [[100, 400, 0]]
+    (louder,) = operator.apply(x + np.int16(5000))
+    assert np.array_equal(louder, y)
+    (silence,) = PeakNormalize(3, 400, least=300).apply(x)
+    assert silence.tolist() == [[0, 200, 0]]
+    for wrong in ((0, 400), (3, 0), (3, 32768), (3, 400, 32768)):
+        with pytest.raises(UsageError, match="peak_normalize: "):
+            PeakNormalize(*wrong)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vectors.case import BadCase, Case, bad_calls, make_cases
 from wingbeat.reference.affine import TYPECODES, Affine, affine
 from wingbeat.reference.magnitude import Magnitude
+from wingbeat.reference.peak_normalize import MAX_DEPTH, PeakNormalize
 from wingbeat.reference.remove_mean import RemoveMean
 from wingbeat.reference.signal_operator import SignalOperator
 
@@ -25,6 +26,14 @@ def cases(seed: int) -> Iterable[Case]:
     for n, axes in ((1, 1), (1, 3), (40, 2), (128, 3), (65535, 1)):
         lengths = Magnitude(n, axes)
         yield from make_cases(f"length {n} x {axes}", lengths, list(_rows(rng, lengths)))
+    for n, depth, least in (
+        (1, 1, 0),
+        (2, 300, -9000),
+        (1152, 4608, _LOW),
+        (65535, MAX_DEPTH, 4000),
+    ):
+        peak = PeakNormalize(n, depth, least)
+        yield from make_cases(f"peak {n}, {depth}, {least}", peak, list(_rows(rng, peak)))
     for number in range(40):
         table = _any_affine(rng)
         yield from make_cases(f"affine {number}", table, list(_rows(rng, table)))
@@ -58,6 +67,7 @@ def sound_operators() -> Iterator[SignalOperator]:
     """Yield what the bad cases are made from."""
     yield RemoveMean(6, 2)
     yield Magnitude(6, 3)
+    yield PeakNormalize(6, 300, -50)
     factors, offsets = np.array([3, -2, 1000], np.int16), np.array([5, 6, -7], np.int32)
     for typecode in TYPECODES:
         yield Affine(factors, offsets, 4, 2, typecode)
@@ -65,12 +75,15 @@ def sound_operators() -> Iterator[SignalOperator]:
 
 def bad_cases() -> Iterable[BadCase]:
     """Yield calls that the kernel must refuse."""
-    mean, length, *tables = sound_operators()
+    mean, length, peak, *tables = sound_operators()
     yield from bad_calls(
         mean, [(0, "<H", (0, 5, 32768, 65535)), (2, "<B", (0, 3)), (3, "<B", (1, 255))]
     )
     yield from bad_calls(
         length, [(0, "<H", (0, 5, 65535)), (2, "<B", (0, 2, 4, 255)), (3, "<B", (1, 255))]
+    )
+    yield from bad_calls(
+        peak, [(0, "<H", (0, 5, 65535)), (2, "<H", (0, 32768, 65535)), (6, "<H", (1, 256))]
     )
     for table in tables:
         changes = [

@@ -11,6 +11,7 @@ from .log2 import Log2
 from .magnitude import Magnitude
 from .matrix import Matrix
 from .moments import Moments
+from .peak_normalize import PeakNormalize
 from .power_spectrum import PowerSpectrum
 from .remove_mean import RemoveMean
 from .window import Window
@@ -26,6 +27,7 @@ SIGNALS = (
     Affine,
     Magnitude,
     Moments,
+    PeakNormalize,
     Window,
     Detector,
 )
