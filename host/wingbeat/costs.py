@@ -39,6 +39,7 @@ from .reference import (
 )
 from .reference.argmax import Argmax
 from .reference.arithmetic import Add, Mul
+from .reference.base import DTYPES
 from .reference.concat import Concat
 from .reference.conv import Window
 from .reference.dequantize import Dequantize
@@ -399,7 +400,8 @@ def _of_pad(operator: Pad) -> list[float]:
 
 def _of_concat(operator: Concat) -> list[float]:
     """Call, rows; copies."""
-    rows, counts = np.arange(operator.n_rows), operator.counts
+    item = DTYPES[operator.typecode].itemsize
+    rows, counts = np.arange(operator.n_rows), [item * count for count in operator.counts]
     places = np.cumsum((0, *counts))
     copied = [
         _copies(count, rows * count, rows * places[-1] + place)

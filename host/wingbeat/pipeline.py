@@ -15,28 +15,24 @@
     kind = "forest"
     trees = 20
 
-A stage takes what the one in front of it gives: frames of samples [length, channels]. `STAGES` has
-the kinds with their parameters. `load_pipeline` reads a file or one of the presets.
+A stage takes what the one in front of it gives; `wingbeat.stages` has the kinds with their
+parameters. `load_pipeline` reads a file or one of the presets.
 """
 
 from __future__ import annotations
 
 import difflib
 import sys
+import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .errors import FormatError, UsageError, WingbeatError
 from .program import Decision, Descriptor, Program, ProgramBuilder
-from .reference import Operator
-from .reference.band_energies import log_band_energies, mel_bands
-from .reference.matrix import dct_weights, matrix
-from .reference.power_spectrum import power_spectrum
-from .reference.window import Window
-from .reference.window_stats import STATISTICS, WindowStats
+from .stages import STAGES, JoinStage, Shape, Stage, WindowStage
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,152 +40,6 @@ else:
     import tomli as tomllib
 
 MODELS = ("forest", "extra-trees", "tree", "boosting", "mlp", "net")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What lies between two stages: int16 [length, width].
-
-    Attributes
-    ----------
-    length : int
-        Samples or frames.
-    width : int
-        Numbers of each: channels, or features.
-    rate : float
-        How many of these a second.
-    sample_rate : float
-        Of the pipeline's input.
-    """
-
-    length: int
-    width: int
-    rate: float
-    sample_rate: float
-
-
-Step = tuple[Operator, Shape]
-
-
-@dataclass(frozen=True)
-class WindowStage:
-    """The last samples, every so often.
-
-    Parameters
-    ----------
-    length, hop : int, optional
-        Samples, or frames of the stage in front.
-    seconds, hop_seconds : float, optional
-        The same in seconds. `hop` defaults to half of the length.
-    """
-
-    length: int | None = None
-    hop: int | None = None
-    seconds: float | None = None
-    hop_seconds: float | None = None
-
-    KIND: ClassVar[str] = "window"
-
-    def steps(self, before: Shape) -> list[Step]:
-        """The operators, with what each gives."""
-        length = _count(self.length, self.seconds, before.rate, "length", "seconds")
-        if length is None:
-            raise UsageError("expected a length, in samples, or seconds")
-        hop = _count(self.hop, self.hop_seconds, before.rate, "hop", "hop_seconds")
-        hop = max(1, length // 2) if hop is None else hop
-        # In front of the first stage there is a stream, of which it may take what suits it.
-        n_new = before.length or min(hop, length)
-        if hop < n_new:
-            raise UsageError(f"a hop of {hop}: the stage in front gives {n_new} at a time")
-        operator = Window(length, n_new, hop, before.width)
-        return [(operator, replace(before, length=length, rate=before.rate / hop))]
-
-
-@dataclass(frozen=True)
-class StatisticsStage:
-    """Statistics of each channel over a window.
-
-    Parameters
-    ----------
-    names : sequence of str
-    """
-
-    names: Sequence[str] = STATISTICS
-
-    KIND: ClassVar[str] = "statistics"
-
-    def steps(self, before: Shape) -> list[Step]:
-        """The operators, with what each gives."""
-        operator = WindowStats(before.length, before.width, tuple(self.names))
-        return [(operator, replace(before, length=1, width=operator.outputs[0][1]))]
-
-
-@dataclass(frozen=True)
-class LogMelStage:
-    """Logarithms of the energies in mel bands of a window.
-
-    Parameters
-    ----------
-    bands : int
-    f_min, f_max : float, optional
-        Hz; up to half of the rate.
-    window : str
-        Window function.
-    n_fft : int, optional
-        Samples of the transform: a power of two, the window's length by default.
-    floor : float
-        The least logarithm to the base 2.
-    """
-
-    bands: int = 40
-    f_min: float = 0.0
-    f_max: float | None = None
-    window: str = "hann"
-    n_fft: int | None = None
-    floor: float = 0.0
-
-    KIND: ClassVar[str] = "log_mel"
-
-    def steps(self, before: Shape) -> list[Step]:
-        """The operators, with what each gives."""
-        n = before.length if self.n_fft is None else self.n_fft
-        if n != before.length:
-            raise UsageError(f"n_fft is {n}, the window has {before.length} samples: make them one")
-        spectrum = power_spectrum(n, before.width, self.window)
-        mel = mel_bands(before.sample_rate, n, self.bands, self.f_min, self.f_max)
-        energies = log_band_energies(mel, before.width, floor=self.floor)
-        after = replace(before, length=1, width=self.bands * before.width)
-        return [(spectrum, after), (energies, after)]
-
-
-@dataclass(frozen=True)
-class MfccStage(LogMelStage):
-    """Mel-frequency cepstral coefficients of a window of one channel.
-
-    Parameters
-    ----------
-    coefficients : int
-        The first ones of the cosine transform of the logarithms.
-    """
-
-    coefficients: int = 13
-
-    KIND: ClassVar[str] = "mfcc"
-
-    def steps(self, before: Shape) -> list[Step]:
-        """The operators, with what each gives."""
-        if before.width != 1:
-            raise UsageError(f"takes one channel, got {before.width}")
-        after = replace(before, length=1, width=self.coefficients)
-        return [*super().steps(before), (matrix(dct_weights(self.bands, self.coefficients)), after)]
-
-
-Stage = WindowStage | StatisticsStage | LogMelStage | MfccStage
-
-STAGES: Mapping[str, type[Any]] = {
-    each.KIND: each for each in (WindowStage, StatisticsStage, LogMelStage, MfccStage)
-}
-"""Class of each kind of stage."""
 
 
 @dataclass(frozen=True)
@@ -251,27 +101,47 @@ class Pipeline:
     scale: float | Sequence[float] = 1.0
     pad: bool = False
 
-    def steps(self, n_channels: int) -> tuple[int, list[Step]]:
-        """The samples of an input, and the operators of all stages in their order.
+    def _start(self, n_channels: int) -> tuple[ProgramBuilder, int, Shape]:
+        """A program of all stages, its last tensor and the shape of that.
 
         Raises
         ------
         UsageError
             A stage does not fit what the one in front of it gives; the message names it.
         """
-        if not self.stages or not isinstance(self.stages[0], WindowStage):
-            raise UsageError(f"{self.name}: the first stage is a window; add one")
-        shape = Shape(0, n_channels, self.rate, self.rate)
-        steps: list[Step] = []
-        for number, stage in enumerate(self.stages, 1):
+        block = self._block()
+        shape = Shape(
+            (block, n_channels),
+            tuple(f"channel {i}" for i in range(n_channels)),
+            self.rate,
+            self.rate / block,
+            stream=True,
+        )
+        builder, tensor = ProgramBuilder(Descriptor("h", shape.dims)), 0
+        for number, stage in enumerate(self.stages):
             try:
-                steps += stage.steps(shape)
+                tensor, shape = stage.add(builder, tensor, shape)
             except WingbeatError as error:
-                where = f"{self.name}, stage {number} ({stage.KIND})"
-                raise UsageError(f"{where}: {error}") from error
-            shape = steps[-1][1]
-        ((_, n_elements),) = steps[0][0].inputs
-        return n_elements // n_channels, steps
+                raise UsageError(f"{self._where(number)}: {error}") from error
+        if shape.typecode != "h":
+            where = self._where(len(self.stages) - 1)
+            raise UsageError(f"{where}: a model takes int16: put log2 behind, or take log = true")
+        return builder, tensor, shape
+
+    def _block(self) -> int:
+        """Samples of an input: as many as the first window takes at a time."""
+        step = 1
+        for number, stage in enumerate(self.stages):
+            if isinstance(stage, WindowStage):
+                try:
+                    return min(stage.sizes(self.rate / step)) * step
+                except UsageError as error:
+                    raise UsageError(f"{self._where(number)}: {error}") from error
+            step *= stage.step
+        raise UsageError(f"{self.name}: expected a window among the stages; add one")
+
+    def _where(self, number: int) -> str:
+        return f"{self.name}, stage {number + 1} ({self.stages[number].KIND})"
 
     def features(self, n_channels: int) -> tuple[Program, Shape]:
         """The stages as a program that gives features, and their shape.
@@ -279,25 +149,10 @@ class Pipeline:
         Raises
         ------
         UsageError
-            See `steps`.
+            A stage does not fit what the one in front of it gives; the message names it.
         """
-        block, steps = self.steps(n_channels)
-        builder, tensor = _start(block, n_channels, steps)
-        return builder.finish("features", tensor, Decision.NONE), steps[-1][1]
-
-    def feature_names(self, width: int) -> tuple[str, ...]:
-        """Names of the numbers of a frame of features."""
-        last = next((each for each in reversed(self.stages) if each.KIND != "window"), None)
-        if isinstance(last, StatisticsStage):
-            names = tuple(last.names)
-            return tuple(
-                f"{names[i % len(names)]} of channel {i // len(names)}" for i in range(width)
-            )
-        if isinstance(last, MfccStage):
-            return tuple(f"coefficient {i}" for i in range(width))
-        if isinstance(last, LogMelStage):
-            return tuple(f"band {i}" for i in range(width))
-        return tuple(f"channel {i}" for i in range(width))
+        builder, tensor, shape = self._start(n_channels)
+        return builder.finish("features", tensor, Decision.NONE), shape
 
     def program(self, model: Program, n_channels: int) -> Program:
         """The stages in front of a model, as one program.
@@ -307,18 +162,8 @@ class Pipeline:
         model : Program
             Takes int16, as many as the stages give.
         """
-        block, steps = self.steps(n_channels)
-        builder, tensor = _start(block, n_channels, steps)
+        builder, tensor, _ = self._start(n_channels)
         return builder.finish_with(model, tensor)
-
-
-def _start(block: int, n_channels: int, steps: list[Step]) -> tuple[ProgramBuilder, int]:
-    builder = ProgramBuilder(Descriptor("h", (block, n_channels)))
-    tensor = 0
-    for operator, _ in steps:
-        inputs = [tensor + i for i in range(len(operator.inputs))]
-        tensor = builder.add(operator, *inputs)
-    return builder, tensor
 
 
 # ---- Reading
@@ -376,28 +221,87 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     model = document.get("model", {})
     options = _made(f"{name}, model", ModelOptions, model)
     others = {key: document[key] for key in ("channels", "scale", "pad") if key in document}
+    hints = get_type_hints(Pipeline)
+    for key, value in others.items():
+        if not _fits(value, hints[key]):
+            raise FormatError(f"{name}: {key} = {value!r}: expected {_told(hints[key])}")
     return Pipeline(name, float(rate), stages, options, **others)
 
 
-def _stage(where: str, table: Mapping[str, Any]) -> Stage:
+def _stage(where: str, table: Any) -> Stage:
+    if not isinstance(table, dict):
+        raise FormatError(f"{where}: expected a table, got {table!r}")
     kind = str(table.get("kind", ""))
     if kind not in STAGES:
         near = difflib.get_close_matches(kind, STAGES, 1)
         guess = f"; did you mean {near[0]!r}?" if near else ""
         raise FormatError(f"{where}: kind = {kind!r}: expected one of {', '.join(STAGES)}{guess}")
+    where = f"{where} ({kind})"
     given = {key: value for key, value in table.items() if key != "kind"}
+    if STAGES[kind] is JoinStage:
+        _check_keys(where, given, {"branch"})
+        return JoinStage(_branches(where, given.get("branch", [])))
     made: Stage = _made(where, STAGES[kind], given)
     return made
+
+
+def _branches(where: str, listed: Any) -> tuple[tuple[Stage, ...], ...]:
+    """A branch is one stage, or a table with a list of stages."""
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise FormatError(f"{where}: expected branches as [[stage.branch]] tables")
+    branches = []
+    for number, table in enumerate(listed, 1):
+        place = f"{where}, branch {number}"
+        if "stage" in table:
+            _check_keys(place, table, {"stage"})
+            if not isinstance(table["stage"], list) or not table["stage"]:
+                raise FormatError(f"{place}: expected stage = [{{kind = ...}}, ...]")
+            branches.append(tuple(_stage(place, each) for each in table["stage"]))
+        else:
+            branches.append((_stage(place, table),))
+    return tuple(branches)
 
 
 def _made(where: str, kind: type[Any], table: Any) -> Any:
     if not isinstance(table, dict):
         raise FormatError(f"{where}: expected a table, got {table!r}")
     _check_keys(where, table, {each.name for each in fields(kind)})
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        if each.name not in table:
+            if each.default is MISSING:
+                raise FormatError(f"{where}: expected {each.name} = ...; add it")
+        elif not _fits(table[each.name], hints[each.name]):
+            raise FormatError(
+                f"{where}: {each.name} = {table[each.name]!r}: expected {_told(hints[each.name])}"
+            )
     try:
         return kind(**table)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
+
+
+_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value of a TOML file is of a parameter's type."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_fits(value, each) for each in get_args(hint))
+    if get_origin(hint) is Sequence:
+        return isinstance(value, list) and all(_fits(each, get_args(hint)[0]) for each in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
+def _told(hint: Any) -> str:
+    """The same in words."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_told(each) for each in get_args(hint) if each is not type(None))
+    if get_origin(hint) is Sequence:
+        return f"a list, each {_told(get_args(hint)[0])}"
+    return _WORDS[hint]
 
 
 def _check_keys(where: str, table: Mapping[str, Any], known: set[str]) -> None:
@@ -406,17 +310,3 @@ def _check_keys(where: str, table: Mapping[str, Any], known: set[str]) -> None:
             near = difflib.get_close_matches(key, known, 1)
             guess = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
             raise FormatError(f"{where}: {key!r} is unknown; {guess}")
-
-
-def _count(
-    samples: int | None, seconds: float | None, rate: float, name: str, other: str
-) -> int | None:
-    if samples is not None and seconds is not None:
-        raise UsageError(f"{name} and {other}: give one of them")
-    if seconds is not None:
-        if not isinstance(seconds, int | float) or not seconds > 0:
-            raise UsageError(f"{other} = {seconds!r}: expected a number above 0")
-        return max(1, round(seconds * rate))
-    if samples is not None and (not isinstance(samples, int) or samples < 1):
-        raise UsageError(f"{name} = {samples!r}: expected a whole number above 0")
-    return samples

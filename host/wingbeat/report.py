@@ -84,7 +84,7 @@ def _contents(
         "classes": _classes(report),
         "group_rows": _groups(trained, report),
         "confusion": _text(draw_confusion_matrix(report, title)),
-        "importance": _importance(trained, pipeline),
+        "importance": _importance(trained),
         "wrong": _wrong(trained, pipeline, recordings),
         "boards": _boards(trained),
         "operators": _operators(trained),
@@ -136,7 +136,7 @@ def _groups(trained: TrainedPipeline, report: ClassReport) -> list[dict[str, Any
     return rows
 
 
-def _importance(trained: TrainedPipeline, pipeline: Pipeline) -> list[dict[str, Any]]:
+def _importance(trained: TrainedPipeline) -> list[dict[str, Any]]:
     """Accuracy lost when a feature, at all times of a window, is shuffled among test windows."""
     features, model = trained.features, trained.model
     draw = np.random.default_rng(0)
@@ -159,7 +159,7 @@ def _importance(trained: TrainedPipeline, pipeline: Pipeline) -> list[dict[str, 
         found.append((base - accuracy(shuffled), start, min(start + step, width)))
     found.sort(reverse=True)
     largest = max(found[0][0], 1e-9)
-    names = pipeline.feature_names(width)
+    names = features.shape.names
     return [
         {
             "name": names[start] if end == start + 1 else f"{names[start]} to {names[end - 1]}",

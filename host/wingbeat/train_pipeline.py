@@ -20,14 +20,14 @@ from .convert import convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
 from .nets import NETS, MakeNet
-from .pipeline import ModelOptions, Pipeline, Shape
+from .pipeline import ModelOptions, Pipeline
 from .program import Descriptor, Program, ProgramBuilder
 from .recordings import Recording, Recordings, optional_module, to_int16
 from .reference.activations import Quantization
 from .reference.rescale import rescale
+from .stages import Shape
 from .stream import Stream, pace_of
 from .train import ForestOptions, Progress, fit_forest, versions
-from .version import __version__
 from .windows import split_by_group
 
 _TREES = ("forest", "extra-trees", "tree", "boosting")
@@ -237,7 +237,7 @@ def train_pipeline(
         "test_rows": len(test),
         "skipped_recordings": features.skipped,
         "quantization_loss": loss,
-        "versions": {"wingbeat": __version__, **versions()},
+        "versions": versions(),
         "result": report.to_json(),
     }
     program = pipeline.program(model, n_channels)
@@ -246,7 +246,7 @@ def train_pipeline(
 
 
 def _plain(pipeline: Pipeline) -> dict[str, Any]:
-    stages = [{"kind": stage.KIND, **asdict(stage)} for stage in pipeline.stages]
+    stages = [stage.described() for stage in pipeline.stages]
     return {"stages": stages, "model": asdict(pipeline.model), "pad": pipeline.pad}
 
 
@@ -324,7 +324,8 @@ def _fit_net(
 
     keras = optional_module("keras", "training a net", '"wingbeat[keras]"')
     step = 2.0 ** -round(np.log2(max(float(features.x[train].std()), 1.0)))
-    shape = (features.shape.length, features.shape.width, 1)
+    dims = features.shape.dims
+    shape = dims if len(dims) == 3 else (*dims, 1)
 
     def rows(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         scaled = features.x[numbers].reshape(-1, *shape) * step

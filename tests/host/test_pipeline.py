@@ -63,7 +63,7 @@ WRONG = {
     "rate = 10\nstages = 1": "'stages' is unknown; did you mean 'stage'?",
     "": "expected rate",
     "rate = 'fast'": "rate = 'fast': expected a number above 0",
-    "rate = 10": "the first stage is a window",
+    "rate = 10": "expected a window among the stages",
     "rate = 10\nstage = 3": "expected stages as [[stage]] tables",
     "rate = 10\n[[stage]]\nkind = 'windw'": "did you mean 'window'?",
     "rate = 10\n[[stage]]\nkind = 'window'": "stage 1 (window): expected a length",

@@ -15,6 +15,8 @@ def small_operators() -> Iterable[Concat]:
     """Yield operators for the tests of changed parameters."""
     yield Concat(2, (3, 1))
     yield Concat(1, (3, 1, 4))
+    yield Concat(2, (2, 3), "h")
+    yield Concat(3, (1, 2, 1), "i")
 
 
 def cases(seed: int) -> Iterable[Case]:
@@ -24,6 +26,14 @@ def cases(seed: int) -> Iterable[Case]:
         for counts in ((1, 1), (4, 8), (16, 35), (3, 1, 5), (16, 32, 4), (1, 1, 1), (100, 64, 1)):
             inputs = [rng.integers(-128, 128, n_rows * n).astype(np.int8) for n in counts]
             yield make_case(f"{n_rows} rows of {counts}", Concat(n_rows, counts), *inputs)
+            for code, dtype in (("h", np.int16), ("i", np.int32)):
+                limits = np.iinfo(dtype)
+                wide = [
+                    rng.integers(limits.min, limits.max, n_rows * n, dtype, endpoint=True)
+                    for n in counts
+                ]
+                name = f"{n_rows} rows of {counts}, {dtype.__name__}"
+                yield make_case(name, Concat(n_rows, counts, code), *wide)
 
 
 def bad_cases() -> Iterable[BadCase]:
@@ -33,18 +43,22 @@ def bad_cases() -> Iterable[BadCase]:
 
 
 def _bad_calls() -> Iterable[tuple[bytes, Operands, int]]:
-    for counts in ((3, 1, 0), (3, 1, 2)):
-        good = struct.pack("<4H", 2, *counts)
-        sizes = [2 * n for n in counts if n]
-        operands = (*(("b", size) for size in sizes), ("b", sum(sizes)))
-        for wrong in (b"", good[:4], good + bytes(4)):
+    for counts, code in (((3, 1, 0), "b"), ((3, 1, 2), "b"), ((3, 1, 2), "h"), ((1, 2, 0), "i")):
+        good = _params(2, *counts, code)
+        sizes = [2 * n * {"b": 1, "h": 2, "i": 4}[code] for n in counts if n]
+        operands = (*((code, size) for size in sizes), (code, sum(sizes)))
+        for wrong in (b"", good[:8], good + bytes(4), good[:8] + b"f\0\0\0", good[:11] + b"\1"):
             yield wrong, operands, len(sizes)
         for others, n_inputs in bad_operands(operands, len(sizes)):
             yield good, others, n_inputs
-    for rows, *some in ((0, 3, 1), (2, 0, 1), (2, 1, 0)):
-        sizes = [rows * n for n in some]
+    for rows, first, second in ((0, 3, 1), (2, 0, 1), (2, 1, 0)):
+        sizes = [rows * first, rows * second]
         operands = (*(("b", size) for size in sizes), ("b", sum(sizes)))
-        yield struct.pack("<4H", rows, *some, 0), operands, 2
+        yield _params(rows, first, second, 0), operands, 2
     size = 65535 * 65535 & 0xFFFFFFFF
     operands = (("b", size), ("b", size), ("b", 2 * size & 0xFFFFFFFF))
-    yield struct.pack("<4H", 65535, 65535, 65535, 0), operands, 2
+    yield _params(65535, 65535, 65535, 0), operands, 2
+
+
+def _params(n_rows: int, first: int, second: int, third: int, code: str = "b") -> bytes:
+    return struct.pack("<4Hc3x", n_rows, first, second, third, code.encode())

@@ -1,4 +1,4 @@
-"""Concat: two or three int8 tensors beside each other."""
+"""Concat: two or three tensors beside each other."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from .base import BaseOperator
 MAX_ELEMENTS = 1 << 24
 MAX_COUNT = 65535
 MAX_INPUTS = 3
+TYPECODES = ("b", "h", "i")
 
-_PARAMS = struct.Struct("<4H")
+_PARAMS = struct.Struct("<4Hc3x")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Concat(BaseOperator):
         1 to 65535.
     counts : tuple of 2 or 3 int
         Elements of each input in a row, 1 to 65535; no input has more than 2^24 elements.
+    typecode : {"b", "h", "i"}
 
     Raises
     ------
@@ -41,6 +43,7 @@ class Concat(BaseOperator):
 
     n_rows: int
     counts: tuple[int, ...]
+    typecode: str = "b"
 
     OPCODE: ClassVar[int] = 56
     KERNEL: ClassVar[str] = "concat"
@@ -53,11 +56,14 @@ class Concat(BaseOperator):
             return f"{self.n_rows} rows of {self.counts}: expected 1 to {MAX_COUNT} of each"
         if self.n_rows * max(self.counts) > MAX_ELEMENTS:
             return f"a tensor has 1 to {MAX_ELEMENTS} elements"
+        if self.typecode not in TYPECODES:
+            return f"no tensors of {self.typecode!r}: choose from {', '.join(TYPECODES)}"
         return None
 
     def encode(self) -> bytes:
-        """u16 n_rows; u16[3] counts, 0 for an input that is not there."""
-        return _PARAMS.pack(self.n_rows, *(*self.counts, 0)[:MAX_INPUTS])
+        """u16 n_rows; u16[3] counts, 0 for an input that is not there; typecode, 3 zeros."""
+        counts = (*self.counts, 0)[:MAX_INPUTS]
+        return _PARAMS.pack(self.n_rows, *counts, self.typecode.encode())
 
     @classmethod
     def decode(cls, params: bytes) -> Concat:
@@ -72,21 +78,23 @@ class Concat(BaseOperator):
             raise FormatError(
                 f"concat: takes {_PARAMS.size} bytes of parameters, not {len(params)}"
             )
-        n_rows, *counts = _PARAMS.unpack(params)
+        n_rows, *counts, code = _PARAMS.unpack(params)
+        if any(params[-3:]):
+            raise FormatError("concat: the padding of the parameters is not zero")
         try:
-            return cls(n_rows, tuple(counts if counts[-1] else counts[:-1]))
+            return cls(n_rows, tuple(counts if counts[-1] else counts[:-1]), code.decode("latin-1"))
         except UsageError as error:
             raise FormatError(str(error)) from error
 
     @property
     def inputs(self) -> tuple[tuple[str, int], ...]:
         """Typecode and number of elements of each input."""
-        return tuple(("b", self.n_rows * count) for count in self.counts)
+        return tuple((self.typecode, self.n_rows * count) for count in self.counts)
 
     @property
     def outputs(self) -> tuple[tuple[str, int], ...]:
         """Typecode and number of elements of the output."""
-        return (("b", self.n_rows * sum(self.counts)),)
+        return ((self.typecode, self.n_rows * sum(self.counts)),)
 
     @property
     def in_place(self) -> tuple[tuple[int, int], ...]:
@@ -98,11 +106,11 @@ class Concat(BaseOperator):
 
         Parameters
         ----------
-        *inputs : two or three ndarrays of int8, shape [rows, elements]
+        *inputs : two or three ndarrays, shape [rows, elements]
 
         Returns
         -------
-        tuple of one ndarray of int8, shape [rows, elements]
+        tuple of one ndarray, shape [rows, elements]
         """
         parts = [x.reshape(len(x), self.n_rows, -1) for x in inputs]
         return (np.concatenate(parts, axis=2).reshape(len(inputs[0]), -1),)

@@ -1,0 +1,54 @@
+"""Stages of pipelines, each a small class: its parameters, and the operators that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .base import Shape, Stage
+from .features import (
+    BandEnergiesStage,
+    Log2Stage,
+    LogMelStage,
+    MfccStage,
+    PowerSpectrumStage,
+    StatisticsStage,
+)
+from .join import JoinStage
+from .signals import (
+    ChannelsStage,
+    DecimateStage,
+    DeltaStage,
+    DifferenceStage,
+    FilterStage,
+    FirStage,
+    MagnitudeStage,
+    RemoveMeanStage,
+    ScaleStage,
+)
+from .windows import WindowStage
+
+STAGES: Mapping[str, type[Stage]] = {
+    each.KIND: each
+    for each in (
+        WindowStage,
+        FilterStage,
+        FirStage,
+        DecimateStage,
+        DifferenceStage,
+        RemoveMeanStage,
+        ScaleStage,
+        ChannelsStage,
+        MagnitudeStage,
+        StatisticsStage,
+        PowerSpectrumStage,
+        BandEnergiesStage,
+        LogMelStage,
+        MfccStage,
+        Log2Stage,
+        DeltaStage,
+        JoinStage,
+    )
+}
+"""Class of each kind of stage."""
+
+__all__ = ["STAGES", "JoinStage", "Shape", "Stage", "WindowStage"]
