@@ -9,36 +9,24 @@
 // A few output pixels at a time: their patches are packed into scratch, and each weight that is
 // loaded serves all of them. How, depends on the processor: conv_packed.h or, where a processor
 // adds two products of 16 bits at once, conv_dsp.h.
+#include "kernels/conv_patch.h"
 #include "kernels/scale.h"
-#include "kernels/window.h"
 
 #define BLOCK 4 // channels
 #define WEIGHT_OFFSET 128
-#define MAX_PATCH 65535u
 #define COPIES 4 // of patches, in scratch
-
-typedef struct {
-    wb_window_t window;
-    int8_t padding;      // what lies outside of the map
-    uint8_t n_stretches; // 1 or more
-    // uint16_t stretches[n_stretches], padded to 4; then weights, uint8 [block][input][BLOCK];
-    // then the scale
-} conv_t;
 
 typedef struct {
     const int8_t *at; // first run of a patch
     uint32_t step;    // from a run to the next one
 } source_t;
 
-typedef struct {
-    int32_t row; // top left corner of the patch on the map
-    int32_t column;
-} corner_t;
-
 static const conv_t *conv_of(const wb_call_t *call) {
     return (const conv_t *)(const void *)call->params;
 }
 
+// Behind conv_t: uint16_t [n_stretches], padded to 4; then weights, uint8 [block][input][BLOCK]; then
+// the scale.
 static const uint16_t *stretches_of(const conv_t *conv) {
     return (const uint16_t *)(const void *)(conv + 1);
 }
@@ -47,8 +35,11 @@ static const uint8_t *weights_of(const conv_t *conv) {
     return (const uint8_t *)(conv + 1) + ((2u * conv->n_stretches + 3u) & ~3u);
 }
 
-static uint32_t patch_of(const wb_window_t *window) {
-    return (uint32_t)window->kernel_height * window->kernel_width * window->in_channels;
+// Channels of the next block, which are taken from those that are left.
+static inline uint32_t take_channels(uint32_t *left) {
+    uint32_t n = *left < BLOCK ? *left : BLOCK;
+    *left -= n;
+    return n;
 }
 
 #if defined(__ARM_FEATURE_DSP)
@@ -60,119 +51,13 @@ static uint32_t patch_of(const wb_window_t *window) {
 static WB_COLD void store_wide(block_t *block, const wb_scale_t *scale) {
     const int32_t *sum = block->sums;
     const wb_wide_t *channel = (const wb_wide_t *)(const void *)block->channel;
-    for (uint32_t i = take_channels(block); i != 0; i--, channel++) {
+    for (uint32_t i = take_channels(&block->left); i != 0; i--, channel++) {
         for (uint32_t pixel = 0; pixel < PIXELS; pixel++) {
             block->out[block->to[pixel]] = (int8_t)wb_scaled_wide(*sum++, channel, scale);
         }
         block->out++;
     }
     block->channel = (const uint8_t *)channel;
-}
-
-// Taps in front of the map, on it and behind it.
-typedef struct {
-    int32_t front;
-    int32_t on;
-    int32_t behind;
-} span_t;
-
-static span_t span_of(int32_t first, int32_t size, int32_t taps) {
-    int32_t start = first < 0 ? -first : 0;
-    int32_t end = size - first;
-    start = start < taps ? start : taps;
-    end = end < taps ? end : taps;
-    end = end > start ? end : start;
-    span_t span = {start, end - start, taps - end};
-    return span;
-}
-
-static inline int8_t *fill(int8_t *to, int32_t n, int8_t padding) {
-    for (int8_t *end = to + n; to != end; to++) {
-        *to = padding;
-    }
-    return to;
-}
-
-// Copies runs of span->on bytes, each with padding around it. gap: from the end of a run to the
-// next one.
-static WB_APART int8_t *copy_runs(
-    int8_t *to, const int8_t *from, const span_t *span, int32_t gap, int32_t n, int8_t padding) {
-    for (; n != 0; n--, from += gap) {
-        to = fill(to, span->front, padding);
-        // Up to 0: one index for both.
-        from += span->on;
-        to += span->on;
-        for (int32_t i = -span->on; i != 0; i++) {
-            to[i] = from[i];
-        }
-        to = fill(to, span->behind, padding);
-    }
-    return to;
-}
-
-// Copies what lies under height x width taps that follow each other.
-static WB_APART int8_t *copy_taps(
-    const conv_t *conv, const int8_t *x, const corner_t *corner, int32_t height, int32_t width,
-    int8_t *to) {
-    const wb_window_t *window = &conv->window;
-    int32_t channels = window->in_channels;
-    int32_t length = width * channels;
-    span_t rows = span_of(corner->row, window->in_height, height);
-    span_t run = span_of(corner->column, window->in_width, width);
-    to = fill(to, rows.front * length, conv->padding);
-    if (rows.on != 0) {
-        int32_t pixel = (corner->row + rows.front) * window->in_width;
-        pixel += run.on == 0 ? 0 : corner->column + run.front;
-        run.front *= channels;
-        run.on *= channels;
-        run.behind *= channels;
-        int32_t gap = window->in_width * channels - run.on;
-        to = copy_runs(to, x + pixel * channels, &run, gap, rows.on, conv->padding);
-    }
-    return fill(to, rows.behind * length, conv->padding);
-}
-
-static WB_APART void copy_patch(
-    const conv_t *conv, const int8_t *x, const corner_t *corner, int8_t *to) {
-    const wb_window_t *window = &conv->window;
-    if (window->dilation_height == 1 && window->dilation_width == 1) {
-        copy_taps(conv, x, corner, window->kernel_height, window->kernel_width, to);
-        return;
-    }
-    corner_t tap = *corner;
-    for (uint32_t i = window->kernel_height; i != 0; i--) {
-        tap.column = corner->column;
-        for (uint32_t j = window->kernel_width; j != 0; j--) {
-            to = copy_taps(conv, x, &tap, 1, 1, to);
-            tap.column += window->dilation_width;
-        }
-        tap.row += window->dilation_height;
-    }
-}
-
-// The same for all pixels.
-typedef struct {
-    const conv_t *conv;
-    const int8_t *x;
-    uint32_t row_size;       // bytes
-    uint32_t step;           // bytes from a row of taps to the next one
-    uint32_t length;         // bytes of a row of taps
-    uint32_t copy_size;      // bytes of a patch, rounded up to words
-    int32_t inside_rows;     // corners above that and in front of it have all taps on the map
-    int32_t inside_columns;  // 0 or less if rows of taps are not contiguous
-} map_t;
-
-static void start_map(map_t *map, const conv_t *conv, const wb_operand_t *x) {
-    const wb_window_t *window = &conv->window;
-    int32_t columns = window->in_width - window->kernel_width + 1;
-    map->conv = conv;
-    map->x = (const int8_t *)x->data;
-    map->row_size = (uint32_t)window->in_channels * window->in_width;
-    map->step = map->row_size * window->dilation_height;
-    map->length = (uint32_t)window->in_channels * window->kernel_width;
-    map->copy_size = (patch_of(window) + 3u) & ~3u;
-    map->inside_rows = window->in_height - (window->kernel_height - 1) * window->dilation_height;
-    map->inside_columns = window->dilation_width == 1 ? columns : 0;
 }
 
 // Packs the patches at some corners.
@@ -194,15 +79,6 @@ static WB_APART void gather(
         }
     }
     pack_patches(map->conv, sources, map->length, block);
-}
-
-static void next_corner(const wb_window_t *window, corner_t *corner, uint32_t *column) {
-    corner->column += window->stride_width;
-    if (++*column == window->out_width) {
-        *column = 0;
-        corner->column = -(int32_t)window->left;
-        corner->row += window->stride_height;
-    }
 }
 
 static const wb_scale_t *scale_of(const conv_t *conv) {

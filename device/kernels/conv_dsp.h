@@ -23,12 +23,6 @@ typedef struct {
     uint32_t wide; // the sums are not scaled
 } block_t;
 
-static inline uint32_t take_channels(block_t *block) {
-    uint32_t n = block->left < BLOCK ? block->left : BLOCK;
-    block->left -= n;
-    return n;
-}
-
 static void start_block(block_t *block, const conv_t *conv, uint32_t *scratch) {
     block->words = scratch;
     block->n_inputs = patch_of(&conv->window);
@@ -214,7 +208,7 @@ static WB_APART void store_limited(
 
 static void store_narrow(block_t *block, const wb_scale_t *scale) {
     const wb_narrow_t *channel = (const wb_narrow_t *)(const void *)block->channel;
-    uint32_t n = take_channels(block);
+    uint32_t n = take_channels(&block->left);
     if (scale->low == INT8_MIN && scale->high == INT8_MAX) {
         store_unlimited(block, channel, n, 2 * scale->zero_point + 1);
     } else {

@@ -31,13 +31,6 @@ typedef struct {
     int32_t sums[BLOCK * PIXELS];
 } block_t;
 
-// Channels of the next block, which are taken from those that are left.
-static inline uint32_t take_channels(block_t *block) {
-    uint32_t n = block->left < BLOCK ? block->left : BLOCK;
-    block->left -= n;
-    return n;
-}
-
 #if defined(__ARM_ARCH_6M__)
 #include "kernels/conv_armv6m.h"
 #else
@@ -139,7 +132,7 @@ static WB_APART void add_products(
 static void store_narrow(block_t *block, const wb_scale_t *scale) {
     const int32_t *sum = block->sums;
     const wb_narrow_t *channel = (const wb_narrow_t *)(const void *)block->channel;
-    for (uint32_t i = take_channels(block); i != 0; i--, channel++) {
+    for (uint32_t i = take_channels(&block->left); i != 0; i--, channel++) {
         block->out[0] = (int8_t)wb_scaled_narrow(*sum++, channel, scale);
         block->out[block->to[1]] = (int8_t)wb_scaled_narrow(*sum++, channel, scale);
         block->out[block->to[2]] = (int8_t)wb_scaled_narrow(*sum++, channel, scale);

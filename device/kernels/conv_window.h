@@ -1,6 +1,6 @@
-// Where a kernel lies on a map: what convolutions and pools share. SPEC.md has the bytes.
-#ifndef WINGBEAT_WINDOW_H
-#define WINGBEAT_WINDOW_H
+// Where the kernel of a convolution lies on its map. SPEC.md has the bytes.
+#ifndef WINGBEAT_CONV_WINDOW_H
+#define WINGBEAT_CONV_WINDOW_H
 
 #include "kernels/kernel.h"
 
