@@ -198,6 +198,24 @@ order = 2
     assert np.abs(found[..., 10:20] - slope).max() < 1.1
 
 
+def test_windows_of_frames_relative_to_their_greatest() -> None:
+    mel = (
+        '[[stage]]\nkind = "log_mel"\nbands = 9\n[[stage]]\nkind = "window"\nlength = 4\nhop = 2\n'
+    )
+    x = samples(1)
+    logs, _ = rows(WINDOW + mel, x)
+    found, shape = rows(WINDOW + mel + '[[stage]]\nkind = "peak_normalize"\ndepth = 6', x)
+    assert shape.dims == (4, 9)
+    wanted = np.maximum(logs - logs.max(axis=(1, 2), keepdims=True) + 6 * 512, 0)
+    assert np.array_equal(found, wanted)
+    assert found.max() == 6 * 512
+    assert found.min() == 0
+    softer, _ = rows(WINDOW + mel + '[[stage]]\nkind = "peak_normalize"\ndepth = 6', x // 4)
+    assert np.abs(softer - found).mean() < 100
+    quiet, _ = rows(WINDOW + mel + '[[stage]]\nkind = "peak_normalize"\nleast = 60', x)
+    assert quiet.max() == 0
+
+
 def test_branches_beside_each_other() -> None:
     text = """
 [[stage]]
@@ -251,6 +269,8 @@ WRONG = {
     WINDOW + '[[stage]]\nkind = "mfcc"\ncoefficients = 41': "expected 1 to 40",
     WINDOW + '[[stage]]\nkind = "log_mel"\nbands = 4.5': "bands = 4.5: expected a whole number",
     WINDOW + '[[stage]]\nkind = "statistics"\n[[stage]]\nkind = "delta"': "at least 5 samples",
+    WINDOW + '[[stage]]\nkind = "peak_normalize"\ndepth = 0': "a depth is 1 to 32767, not 0",
+    '[[stage]]\nkind = "peak_normalize"\n' + WINDOW: "expected a window",
     WINDOW + WINDOW: "windows in front overlap",
     WINDOW + '[[stage]]\nkind = "join"\nbranch = 3': "[[stage.branch]]",
     WINDOW + '[[stage]]\nkind = "join"\n[[stage.branch]]\nkind = "statistics"': "two or more",

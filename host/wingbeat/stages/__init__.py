@@ -10,6 +10,7 @@ from .features import (
     Log2Stage,
     LogMelStage,
     MfccStage,
+    PeakNormalizeStage,
     PowerSpectrumStage,
     StatisticsStage,
 )
@@ -45,6 +46,7 @@ STAGES: Mapping[str, type[Stage]] = {
         LogMelStage,
         MfccStage,
         Log2Stage,
+        PeakNormalizeStage,
         DeltaStage,
         JoinStage,
     )

@@ -16,6 +16,7 @@ from wingbeat.reference.concat import Concat
 from wingbeat.reference.log2 import LOG_BITS, Log2
 from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.moments import MOMENTS, Moments
+from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.window_stats import STATISTICS, WindowStats
 
@@ -264,6 +265,33 @@ class Log2Stage(Stage):
             )
         operator = Log2(before.n_elements, round(self.floor * (1 << LOG_BITS)))
         return to.add(operator, tensor), replace(before, typecode="h")
+
+
+@dataclass(frozen=True)
+class PeakNormalizeStage(Stage):
+    """A window of logarithms relative to its greatest, so that loud and soft sounds are alike.
+
+    The greatest becomes `depth`, and all that is `depth` or more below it becomes 0.
+
+    Parameters
+    ----------
+    depth : float
+        In logarithms to the base 2: 1 is 3 dB of energy.
+    least : float
+        A window whose greatest logarithm is lower is taken as if it was so much: silence stays
+        silence.
+    """
+
+    depth: float = 9.0
+    least: float = 0.0
+
+    KIND: ClassVar[str] = "peak_normalize"
+
+    def add(self, to: ProgramBuilder, tensor: int, before: Shape) -> tuple[int, Shape]:
+        """Append the operator."""
+        expect_window(before)
+        depth, least = (round(each * (1 << LOG_BITS)) for each in (self.depth, self.least))
+        return to.add(PeakNormalize(before.n_elements, depth, least), tensor), before
 
 
 def _spectrum(to: ProgramBuilder, tensor: int, before: Shape, window: str) -> tuple[int, int]:
