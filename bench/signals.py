@@ -13,6 +13,7 @@ from wingbeat.reference import DTYPES, Operator
 from wingbeat.reference.affine import affine
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
 from wingbeat.reference.biquads import biquads
+from wingbeat.reference.detector import Detector
 from wingbeat.reference.fir import Edges, fir
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
@@ -71,6 +72,9 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
     ):
         x = _noise(draw, n_new * width)
         yield Window(n_window, n_new, n_new, width, typecode), (x.astype(DTYPES[typecode]),)
+    for n, typecode in ((2, "H"), (4, "b"), (12, "b"), (10, "H"), (30, "h")):
+        scores = draw.integers(0, 128, (ROWS, n)).astype(DTYPES[typecode])
+        yield Detector(n, 64 * 256, 32 * 256, 2, 3, typecode), (scores,)
 
 
 def log_mels() -> Iterator[tuple[Operator, Operator, NDArray[np.int16]]]:

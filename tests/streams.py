@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wingbeat.after import with_detector
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 from wingbeat.reference import WindowStats
 from wingbeat.reference.band_energies import log_band_energies, mel_bands
@@ -21,8 +23,8 @@ LABELS = ("rest", "walk", "run")
 
 @cache
 def stream_programs() -> dict[str, Program]:
-    """Return programs by name: one window, windows in windows, no decision, bytes."""
-    return {each.name: each for each in (_motion(), _audio(), _raw(), _bytes())}
+    """Return programs by name: one window, a detector, windows in windows, no decision, bytes."""
+    return {each.name: each for each in (_motion(), _alarm(), _audio(), _raw(), _bytes())}
 
 
 def _scores(n_inputs: int) -> NDArray[np.float64]:
@@ -36,6 +38,10 @@ def _motion() -> Program:
     features = builder.add(WindowStats(20, 3, ("mean", "std", "max")), window)
     scores = builder.add(matrix(_scores(9)), features)
     return builder.finish("motion", scores, Decision.ARGMAX, labels=LABELS)
+
+
+def _alarm() -> Program:
+    return replace(with_detector(_motion(), threshold=300, smoothing=1, hold_off=2), name="alarm")
 
 
 def _audio() -> Program:

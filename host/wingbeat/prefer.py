@@ -139,7 +139,8 @@ def _changed(program: Program, other: dict[int, Operator]) -> Program:
 
     changed = ProgramBuilder(program.input).finish_with(program, change=change)
     meta = dict(program.meta)
-    if "layers" in meta:
+    # A pipeline has operators in front that are no layers.
+    if len(meta.get("layers", ())) == len(program.calls):
         # Planning the arena may move calls.
         names = zip(program.calls, meta["layers"], strict=True)
         name_of = {id(change(call.operator)): name for call, name in names}

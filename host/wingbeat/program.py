@@ -562,13 +562,13 @@ class ProgramBuilder:
         )
         return _place(program)
 
-    def finish_with(
+    def append(
         self,
         program: Program,
         tensor: int = 0,
         change: Callable[[Operator], Operator] = lambda operator: operator,
-    ) -> Program:
-        """Append the calls of a program that takes `tensor`, and finish as that program does.
+    ) -> dict[int, int]:
+        """Append the calls of a program that takes `tensor`.
 
         Parameters
         ----------
@@ -577,6 +577,11 @@ class ProgramBuilder:
             What the program takes as its input.
         change : callable, optional
             Gives for each operator one with the same inputs and outputs.
+
+        Returns
+        -------
+        dict
+            The number here of each tensor of the program that is read or written.
 
         Raises
         ------
@@ -590,6 +595,16 @@ class ProgramBuilder:
             first = self.add(change(call.operator), *inputs)
             for i, index in enumerate(call.operands[n_inputs : n_inputs + n_outputs]):
                 numbers[index] = first + i
+        return numbers
+
+    def finish_with(
+        self,
+        program: Program,
+        tensor: int = 0,
+        change: Callable[[Operator], Operator] = lambda operator: operator,
+    ) -> Program:
+        """Append the calls of a program as `append` does, and finish as that program does."""
+        numbers = self.append(program, tensor, change)
         return self.finish(
             program.name,
             numbers[program.output_tensor],

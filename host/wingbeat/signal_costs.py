@@ -9,6 +9,7 @@ from .reference import DTYPES
 from .reference.affine import Affine
 from .reference.band_energies import BandEnergies
 from .reference.biquads import Biquads
+from .reference.detector import Detector
 from .reference.fir import Edges, Fir
 from .reference.log2 import Log2
 from .reference.magnitude import Magnitude
@@ -102,6 +103,10 @@ def _of_window(operator: Window) -> list[float]:
     return [1.0, lines, pairs]
 
 
+def _of_detector(operator: Detector) -> list[float]:
+    return [1.0, operator.n_scores]
+
+
 SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     PowerSpectrum: _of_power_spectrum,
     BandEnergies: _of_band_energies,
@@ -114,4 +119,5 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     Magnitude: _of_magnitude,
     PeakNormalize: _of_peak_normalize,
     Window: _of_window,
+    Detector: _of_detector,
 }

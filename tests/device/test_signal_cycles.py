@@ -15,6 +15,7 @@ from wingbeat.reference import DTYPES, Operator
 from wingbeat.reference.affine import affine
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
 from wingbeat.reference.biquads import biquads
+from wingbeat.reference.detector import Detector
 from wingbeat.reference.fir import Edges, delta, fir
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
@@ -122,3 +123,9 @@ def test_cycles_of_filters(core: BareCore) -> None:
 def test_moments(core: BareCore) -> None:
     check_operator(core, Moments(40, 3), loud_noise(3, 120))
     check_operator(core, Moments(40, 3), loud_noise(3, 120) // 5000)
+
+
+def test_detector(core: BareCore) -> None:
+    for typecode, most in (("b", 127), ("h", 32767), ("H", 65535)):
+        x = np.random.default_rng(2).integers(0, most, (1, 12)).astype(DTYPES[typecode])
+        check_operator(core, Detector(12, 128 * most, 64 * most, 2, 3, typecode), x)
