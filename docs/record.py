@@ -4,8 +4,9 @@
 
 In a temporary folder, block by block: `python` is run, by MicroPython if its first line says
 `# MicroPython`; a block without a language after it takes what it printed; in `console`, what
-follows a line of `$ wingbeat ...` takes what that printed. Everything else stays as it is. A page
-with `<!-- Recorded after README.md, with an emulated Pico. -->` has the files of that page's Python
+follows a line of `$ wingbeat ...`, or `$ python` and a script of the project, takes what that
+printed. Everything else stays as it is. A page with
+`<!-- Recorded after README.md, with an emulated Pico. -->` has the files of that page's Python
 examples, and a board at the default port; without `after README.md,` the board alone.
 """
 
@@ -79,6 +80,9 @@ class _Recorder:
             words = shlex.split(command.removeprefix("$ "), comments=True)
             if words[:1] == ["wingbeat"]:
                 chunk = command + newline + self._run([sys.executable, "-m", *words])
+            elif words[:1] == ["python"]:
+                script = str(ROOT / words[1])
+                chunk = command + newline + self._run([sys.executable, script, *words[2:]])
             recorded.append(chunk)
         return recorded
 

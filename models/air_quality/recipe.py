@@ -38,8 +38,11 @@ from wingbeat.stream import Stream  # noqa: E402
 FILE = "AirQualityUCI.csv"
 URL = "https://archive.ics.uci.edu/static/public/360/air+quality.zip"
 SENSORS = ("PT08.S1(CO)", "PT08.S2(NMHC)", "PT08.S3(NOx)", "PT08.S4(NO2)", "PT08.S5(O3)")
-STEPS = {**dict.fromkeys(SENSORS, 1.0), "T": 0.1, "RH": 0.1, "AH": 0.0001}
-"""Channels in their order, and the real units of a step of int16: those of the published file."""
+COLUMNS = {**dict.fromkeys(SENSORS, 1.0), "T": 0.1, "RH": 0.1}
+"""What is read, and the real units of a step of int16: the decimals of UCI's file."""
+
+CHANNELS = len(COLUMNS) + 1
+"""Those, and the pressure of water vapour."""
 
 TRUTH = "CO(GT)"
 HOURS = 9357
@@ -61,7 +64,7 @@ class Readings:
     Attributes
     ----------
     x : NDArray[int16] [hours, 8]
-        In the steps of `STEPS`; 0 where `complete` is False.
+        In the steps of `COLUMNS`, and vapour pressure in 0.1 Pa; 0 where `complete` is False.
     y : NDArray[float64] [hours]
         mg/m3 of CO by the reference analyser; NaN where it has none.
     complete : NDArray[bool] [hours]
@@ -88,12 +91,21 @@ def read(path: Path) -> Readings:
     rows = [row for row in csv.DictReader(io.StringIO(text)) if row["Date"]]
     if len(rows) != HOURS:
         raise SystemExit(f"{path}: expected {HOURS} hours of {FILE}, got {len(rows)}")
-    table = np.array([[float(row[name]) for name in (*STEPS, TRUTH)] for row in rows])
+    table = np.array([[float(row[name]) for name in (*COLUMNS, TRUTH)] for row in rows])
     complete = np.all(table[:, :-1] != MISSING, axis=1)
     # A half goes up, as in UCI's file. The small number is for halves that float32 cut off.
-    steps = np.floor(table[:, :-1] / list(STEPS.values()) + 0.5 + 1e-6)
+    steps = np.floor(table[:, :-1] / list(COLUMNS.values()) + 0.5 + 1e-6)
+    steps = np.column_stack([steps, vapour(steps[:, -2] / 10, steps[:, -1] / 10)])
     x = np.where(complete[:, np.newaxis], steps, 0).astype(np.int16)
     return Readings(x, np.where(table[:, -1] == MISSING, np.nan, table[:, -1]), complete)
+
+
+def vapour(temperature: Floats, humidity: Floats) -> Floats:
+    """Pressure of water vapour in 0.1 Pa, from degrees Celsius and percent, by Magnus' formula.
+
+    The data set's AH is the same within about 1 %. A board can compute this.
+    """
+    return np.rint(humidity * 61.12 * np.exp(17.62 * temperature / (243.12 + temperature)))
 
 
 @cache
@@ -148,8 +160,8 @@ def choose_hours(readings: Readings) -> tuple[int, dict[int, float]]:
 
 def program_of(model: LinearRegression, hours: int) -> Program:
     """A window over the hours, and one row of weights."""
-    builder = ProgramBuilder(Descriptor("h", (1, len(STEPS))))
-    window = builder.add(Window(hours, 1, 1, len(STEPS)), 0)
+    builder = ProgramBuilder(Descriptor("h", (1, CHANNELS)))
+    window = builder.add(Window(hours, 1, 1, CHANNELS), 0)
     weights = matrix(model.coef_.reshape(1, -1), [model.intercept_], scale=1 / CO_STEP)
     value = builder.add(weights, window)
     return builder.finish(

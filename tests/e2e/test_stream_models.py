@@ -118,13 +118,13 @@ def test_air_quality_reads_what_uci_offers(tmp_path: Path) -> None:
     import csv
     import zipfile
 
-    from models.air_quality.recipe import FILE, STEPS, TRUTH, read
+    from models.air_quality.recipe import COLUMNS, FILE, TRUTH, read
 
     with_data("air_quality")
     source = data_file(FILE)
     assert source is not None
     wanted = read(source)
-    columns = {**STEPS, TRUTH: 0.1}
+    columns = {**COLUMNS, TRUTH: 0.1}
     lines = [";".join(["Date", "Time", *columns, "", ""])]
     with source.open(newline="") as file:
         for row in csv.DictReader(file):
