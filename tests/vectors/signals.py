@@ -8,6 +8,7 @@ from vectors import (
     band_energies,
     biquads,
     detector,
+    downscale,
     fir,
     log2,
     matrix,
@@ -29,6 +30,7 @@ MODULES = (
     moments,
     window,
     detector,
+    downscale,
 )
 
 

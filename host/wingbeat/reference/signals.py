@@ -6,6 +6,7 @@ from .affine import Affine
 from .band_energies import BandEnergies
 from .biquads import Biquads
 from .detector import Detector
+from .downscale import Downscale
 from .fir import Fir
 from .log2 import Log2
 from .magnitude import Magnitude
@@ -30,5 +31,6 @@ SIGNALS = (
     PeakNormalize,
     Window,
     Detector,
+    Downscale,
 )
 """Classes of the opcodes 96 to 191."""
