@@ -33,13 +33,17 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from .errors import FormatError, UsageError, WingbeatError
 from .program import Decision, Descriptor, Program, ProgramBuilder
 from .stages import STAGES, JoinStage, Shape, Stage, WindowStage
+from .train import ForestOptions, MlpOptions, Options, Split
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-MODELS = ("forest", "extra-trees", "tree", "boosting", "mlp", "net")
+TREES = ("forest", "extra-trees", "tree", "boosting")
+MODELS = (*TREES, "mlp", "net")
+INPUTS = ("stream", "rows")
+SPLITS = ("groups", "time")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,14 @@ class ModelOptions:
     def __post_init__(self) -> None:
         if self.kind not in MODELS:
             raise UsageError(f"no model {self.kind!r}: choose one of {', '.join(MODELS)}")
+        _ = self.options if self.kind != "net" else None  # refuses what is out of range
+
+    @property
+    def options(self) -> Options:
+        """As `wingbeat.train` takes them; not of a net."""
+        if self.kind == "mlp":
+            return MlpOptions(tuple(self.hidden), self.epochs)
+        return ForestOptions(self.trees, self.max_depth, self.min_samples_leaf, kind=self.kind)
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,13 @@ class Pipeline:
         Recordings too short for a result are put between zeros.
     stages : tuple of stages
     model : ModelOptions
+    input : {"stream", "rows"}
+        What the program takes: a stream of samples, or one row of a table at a time. Rows take no
+        stages and have no rate.
+    dtype : str
+        Of a row's numbers: float32, int16, int8 or uint8.
+    split : {"groups", "time"}
+        What is tested: groups that were held out, or the last share of the time.
     """
 
     name: str
@@ -100,6 +119,31 @@ class Pipeline:
     channels: int | None = None
     scale: float | Sequence[float] = 1.0
     pad: bool = False
+    input: str = "stream"
+    dtype: str = "float32"
+    split: Split = "groups"
+
+    def __post_init__(self) -> None:
+        for key, value, known in (("input", self.input, INPUTS), ("split", self.split, SPLITS)):
+            if value not in known:
+                raise UsageError(
+                    f"{self.name}: {key} = {value!r}: expected one of {', '.join(known)}"
+                )
+        if self.input == "rows":
+            self._refuse_with_rows()
+        elif not self.rate > 0:
+            raise UsageError(f"{self.name}: rate = {self.rate}: expected a number above 0")
+
+    def _refuse_with_rows(self) -> None:
+        if self.stages:
+            raise UsageError(
+                f"{self.name}: rows of a table have no stages: leave [[stage]] out, or take"
+                ' input = "stream" for samples over time'
+            )
+        if self.model.kind == "net":
+            raise UsageError(
+                f"{self.name}: a net takes frames of a stream: choose {', '.join(MODELS[:-1])}"
+            )
 
     def _start(self, n_channels: int) -> tuple[ProgramBuilder, int, Shape]:
         """A program of all stages, its last tensor and the shape of that.
@@ -207,12 +251,19 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{name}: not TOML: {error}") from error
-    known = {"rate", "channels", "scale", "pad", "stage", "model"}
-    _check_keys(name, document, known)
-    if "rate" not in document:
+    of_streams = ("rate", "channels", "scale", "pad", "stage")
+    _check_keys(name, document, {*of_streams, "input", "dtype", "split", "model"})
+    rows = document.get("input") == "rows"
+    wrong = [key for key in (of_streams if rows else ("dtype",)) if key in document]
+    if wrong:
+        raise FormatError(
+            f"{name}: {', '.join(wrong)}: not for {'rows of a table' if rows else 'a stream'};"
+            " leave it out"
+        )
+    if not rows and "rate" not in document:
         raise FormatError(f"{name}: expected rate = SAMPLES A SECOND; add it")
-    rate = document["rate"]
-    if not isinstance(rate, int | float) or isinstance(rate, bool) or not rate > 0:
+    rate = document.get("rate", 0.0)
+    if not isinstance(rate, int | float) or isinstance(rate, bool) or not (rows or rate > 0):
         raise FormatError(f"{name}: rate = {rate!r}: expected a number above 0")
     listed = document.get("stage", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
@@ -220,8 +271,9 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     stages = tuple(_stage(f"{name}, stage {number}", each) for number, each in enumerate(listed, 1))
     model = document.get("model", {})
     options = _made(f"{name}, model", ModelOptions, model)
-    others = {key: document[key] for key in ("channels", "scale", "pad") if key in document}
-    hints = get_type_hints(Pipeline)
+    keys = ("channels", "scale", "pad", "input", "dtype", "split")
+    others = {key: document[key] for key in keys if key in document}
+    hints = {**get_type_hints(Pipeline), "split": str}
     for key, value in others.items():
         if not _fits(value, hints[key]):
             raise FormatError(f"{name}: {key} = {value!r}: expected {_told(hints[key])}")

@@ -61,6 +61,27 @@ def draw_confusion_matrix(report: ClassReport, title: str) -> bytes:
         return _draw(report, title)
 
 
+def draw_samples(x: NDArray[np.int16], rate: float, channels: Sequence[str]) -> bytes:
+    """Draw a few samples over time, small; the bytes of the PNG.
+
+    Parameters
+    ----------
+    x : NDArray[int16] [samples, channels]
+    rate : float
+        Samples a second.
+    channels : sequence of str
+        Names; with more than one channel there is a legend.
+
+    Raises
+    ------
+    DataError
+        matplotlib is not installed.
+    """
+    style = optional_module("matplotlib.style", "drawing a window", "matplotlib")
+    with style.context("default"):
+        return _draw_window(x, rate, channels)
+
+
 def arena_over_operators(program: Program, path: Path | str) -> None:
     """Draw who has which part of the arena while each operator runs, as a PNG.
 
@@ -121,6 +142,23 @@ def results_over_time(
     style = optional_module("matplotlib.style", "drawing results over time", "matplotlib")
     with style.context("default"):
         write_atomic(path, _draw_results(program, x, played, found, truth))
+
+
+def _draw_window(x: NDArray[np.int16], rate: float, channels: Sequence[str]) -> bytes:
+    figures: Any = optional_module("matplotlib.figure", "drawing", "matplotlib")
+    figure = figures.Figure(figsize=(3.6, 1.7), layout="constrained")
+    axes = figure.subplots()
+    time = np.arange(len(x)) / rate
+    for number, name in enumerate(channels):
+        axes.plot(time, x[:, number], linewidth=0.7, label=name)
+    axes.set_xlabel("s", fontsize=7)
+    axes.tick_params(labelsize=7)
+    if len(channels) > 1:
+        for text in axes.legend(fontsize=6, loc="upper right").get_texts():
+            text.set_parse_math(False)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
+    return picture.getvalue()
 
 
 def _draw_results(

@@ -6,8 +6,6 @@ One HTML file with all that it shows in it; it opens without a network.
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from .describe import describe
 from .evaluate import ClassReport
 from .files import write_atomic
 from .pipeline import Pipeline
-from .plots import draw_confusion_matrix
+from .plots import draw_confusion_matrix, draw_samples
 from .recordings import Recordings, optional_module, to_int16
 from .stream import pace_of
 from .train_pipeline import TrainedPipeline
@@ -192,28 +190,10 @@ def _wrong(
         shown.append(
             {
                 "caption": f"{item.source}, {item.group}: {truth}, taken for {answer}",
-                "picture": _text(_draw_samples(samples, pipeline.rate, recordings.channels)),
+                "picture": _text(draw_samples(samples, pipeline.rate, recordings.channels)),
             }
         )
     return shown
-
-
-def _draw_samples(samples: NDArray[np.int16], rate: float, channels: Sequence[str]) -> bytes:
-    optional_module("matplotlib", "drawing a window", "matplotlib")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.6, 1.7), layout="constrained")
-    axes = figure.subplots()
-    time = np.arange(len(samples)) / rate
-    for number in range(samples.shape[1]):
-        axes.plot(time, samples[:, number], linewidth=0.7, label=channels[number])
-    axes.set_xlabel("s", fontsize=7)
-    axes.tick_params(labelsize=7)
-    if samples.shape[1] > 1:
-        axes.legend(fontsize=6, loc="upper right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _boards(trained: TrainedPipeline) -> list[dict[str, Any]]:

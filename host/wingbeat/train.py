@@ -1,4 +1,4 @@
-"""From labelled data to a program: features, forest, conversion and an honest test.
+"""From labelled data to a program: features, model, conversion and an honest test.
 
 What is judged is the program itself, on rows that nothing was trained on: the class or value that
 a board will answer.
@@ -7,9 +7,10 @@ a board will answer.
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from .recordings import Recordings, Table, optional_module, to_int16
 from .reference import WindowStats
 from .reference.window_stats import STATISTICS
 from .version import __version__
-from .windows import Windows, cut, split_by_group, split_rows
+from .windows import Windows, cut, split_by_group, split_by_time, split_rows
 
 KINDS = ("forest", "extra-trees", "tree", "boosting")
 """Models that can be trained."""
@@ -90,6 +91,41 @@ class ForestOptions:
             raise UsageError(f"max_features: expected a share above 0 and up to 1, got {share}")
 
 
+@dataclass(frozen=True)
+class MlpOptions:
+    """How to train a multilayer perceptron.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Neurons of each hidden layer.
+    epochs : int
+        Times that it sees all rows.
+
+    Raises
+    ------
+    UsageError
+        A value is out of range.
+    """
+
+    hidden: Sequence[int] = (32,)
+    epochs: int = 40
+
+    kind: ClassVar[str] = "mlp"
+
+    def __post_init__(self) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise UsageError(
+                f"hidden: expected neurons of each layer, such as [32]; got {list(self.hidden)}"
+            )
+        if self.epochs < 1:
+            raise UsageError(f"epochs: expected a whole number from 1 up, got {self.epochs}")
+
+
+Options: TypeAlias = ForestOptions | MlpOptions
+Split: TypeAlias = Literal["groups", "time"]
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A program and what it was tested on.
@@ -106,7 +142,7 @@ class Trained:
         Class numbers, or values.
     test_groups : NDArray [rows] of str, or None
     estimator : estimator of scikit-learn
-        Trained on float32 features.
+        As it was trained.
     train_rows : int
         Rows or windows that it was trained on.
     skipped : int
@@ -136,14 +172,16 @@ class _Task:
     conversion: Mapping[str, Any]
     facts: Mapping[str, Any]
     skipped: int = 0
+    split: Split = "groups"
 
 
 def train_table(
     table: Table,
     *,
     name: str,
-    options: ForestOptions = ForestOptions(),
+    options: Options = ForestOptions(),
     dtype: str = "float32",
+    split: Split = "groups",
     test_fraction: float = 0.3,
     seed: int = 1,
     progress: Progress | None = None,
@@ -158,9 +196,11 @@ def train_table(
         With classes or values.
     name : str
         Name of the module on the board; a Python identifier.
-    options : ForestOptions
+    options : ForestOptions or MlpOptions
     dtype : {"float32", "int16", "int8", "uint8"}
-        Of the program's input.
+        Of the program's input; a perceptron takes float32.
+    split : {"groups", "time"}
+        With "time", rows follow each other in time, and the last share of them is tested.
     test_fraction : float
         Share of the groups, or of the rows, to test on.
     seed : int
@@ -178,6 +218,8 @@ def train_table(
     UsageError
         An argument is out of range.
     """
+    if isinstance(options, MlpOptions) and dtype != "float32":
+        raise UsageError(f"dtype {dtype!r}: an mlp takes float32; choose trees for other dtypes")
     x = _in_dtype(table, dtype)
     classes = bool(table.labels)
     index = {label: number for number, label in enumerate(table.labels)}
@@ -191,6 +233,7 @@ def train_table(
         table.labels,
         {"dtype": dtype},
         {"data": "table", "features": list(table.features)},
+        split=split,
     )
     return _train(task, options, test_fraction, seed, progress or _silent)
 
@@ -373,23 +416,78 @@ def fit_forest(
     return estimator
 
 
+def fit_mlp(features: NDArray[Any], y: NDArray[Any], *, options: MlpOptions, seed: int) -> Any:
+    """Train a perceptron with scikit-learn, behind a scaler to mean 0 and deviation 1.
+
+    Values are scaled for the training too; the last layer then gives them as they were.
+
+    Parameters
+    ----------
+    features : NDArray [rows, n_features]
+    y : NDArray [rows]
+        Whole numbers are classes, floating-point numbers are values.
+    options : MlpOptions
+    seed : int
+        0 to 2**32 - 1.
+
+    Returns
+    -------
+    pipeline of scikit-learn
+
+    Raises
+    ------
+    DataError
+        scikit-learn is not installed.
+    UsageError
+        `seed` is out of range.
+    """
+    _check_seed(seed)
+    networks = optional_module("sklearn.neural_network", "training an mlp", "scikit-learn")
+    pipelines = optional_module("sklearn.pipeline", "training an mlp", "scikit-learn")
+    scalers = optional_module("sklearn.preprocessing", "training an mlp", "scikit-learn")
+    threads = optional_module("threadpoolctl", "training an mlp", "scikit-learn")
+    values = y.dtype.kind == "f"
+    kind = networks.MLPRegressor if values else networks.MLPClassifier
+    perceptron = kind(
+        hidden_layer_sizes=tuple(options.hidden),
+        max_iter=options.epochs,
+        alpha=1e-3,
+        random_state=seed,
+    )
+    estimator = pipelines.make_pipeline(scalers.StandardScaler(), perceptron)
+    mean, deviation = (float(y.mean()), float(y.std()) or 1.0) if values else (0.0, 1.0)
+    with threads.threadpool_limits(1), warnings.catch_warnings():
+        # The number of epochs is the user's choice, so it need not have converged.
+        warnings.simplefilter("ignore")
+        estimator.fit(features.astype(np.float64), (y - mean) / deviation if values else y)
+    if values:
+        perceptron.coefs_[-1] *= deviation
+        perceptron.intercepts_[-1] = perceptron.intercepts_[-1] * deviation + mean
+    return estimator
+
+
 def _train(
-    task: _Task, options: ForestOptions, test_fraction: float, seed: int, tell: Progress
+    task: _Task, options: Options, test_fraction: float, seed: int, tell: Progress
 ) -> Trained:
     _check_seed(seed)
-    if task.groups is None:
+    split = task.split if task.split == "time" or task.groups is not None else "rows"
+    if split == "time":
+        train, test = split_by_time(task.y, test_fraction)
+    elif task.groups is None:
         train, test = split_rows(task.y, test_fraction, seed)
     else:
         train, test = split_by_group(task.groups, task.y, test_fraction=test_fraction, seed=seed)
     tell(f"training on {len(train)} rows")
-    estimator = fit_forest(task.features[train], task.y[train], options=options, seed=seed)
+    estimator: Any
+    if isinstance(options, MlpOptions):
+        estimator = fit_mlp(task.features[train], task.y[train], options=options, seed=seed)
+        rows: NDArray[Any] | None = task.features[train]
+    else:
+        estimator = fit_forest(task.features[train], task.y[train], options=options, seed=seed)
+        rows = task.features if task.labels else None
     tell("converting")
     program = convert(
-        estimator,
-        name=task.name,
-        labels=task.labels or None,
-        rows=task.features if task.labels else None,
-        **task.conversion,
+        estimator, name=task.name, labels=task.labels or None, rows=rows, **task.conversion
     )
     tell(f"testing on {len(test)} rows")
     expected = estimator.predict(task.features[test].astype(np.float32))
@@ -401,22 +499,25 @@ def _train(
         report = evaluate_classes(task.y[test], answers, task.labels, groups)
         agreement["rows_that_differ"] = int(np.sum(answers != expected))
     else:
-        scale = program.output.scale
-        report = evaluate_values(task.y[test], answers * scale)
-        error = np.abs(answers - expected / scale)
-        allowed = program.meta["leaves"]["largest_error_in_steps"]
-        agreement["rows_that_differ"] = int(np.sum(error > allowed))
+        given = program.output.dequantize(program.run(task.x[test])).reshape(len(test))
+        report = evaluate_values(task.y[test], given)
+        error = np.abs(given - expected) / program.output.scale
         agreement["largest_error_in_steps"] = float(error.max())
+        if not isinstance(options, MlpOptions):
+            allowed = program.meta["leaves"]["largest_error_in_steps"]
+            agreement["rows_that_differ"] = int(np.sum(error > allowed))
     facts = {
         **task.facts,
         "seed": seed,
         "test_fraction": test_fraction,
-        "split": "rows" if task.groups is None else "groups",
-        "groups_held_out": [] if groups is None else [str(each) for each in np.unique(groups)],
+        "split": split,
+        "groups_held_out": []
+        if groups is None or split == "time"
+        else [str(each) for each in np.unique(groups)],
         "train_rows": len(train),
         "test_rows": len(test),
         "skipped_recordings": task.skipped,
-        "options": asdict(options),
+        "options": {"kind": options.kind, **asdict(options)},
         "estimator": {
             "class": type(estimator).__name__,
             "parameters": {key: _plain(each) for key, each in estimator.get_params().items()},

@@ -7,7 +7,6 @@ computes the same.
 from __future__ import annotations
 
 import runpy
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,10 +26,9 @@ from .reference.activations import Quantization
 from .reference.rescale import rescale
 from .stages import Shape
 from .stream import Stream, pace_of
-from .train import ForestOptions, Progress, fit_forest, versions
-from .windows import split_by_group
+from .train import MlpOptions, Progress, fit_forest, fit_mlp, versions
+from .windows import split_by_group, split_by_time
 
-_TREES = ("forest", "extra-trees", "tree", "boosting")
 _CALIBRATION = 500
 
 
@@ -96,9 +94,16 @@ class TrainedPipeline:
 
 
 def compute_features(
-    recordings: Recordings, pipeline: Pipeline, progress: Callable[[float], None] | None = None
+    recordings: Recordings, pipeline: Pipeline, progress: Callable[[int], None] | None = None
 ) -> Features:
     """Play recordings through the stages of a pipeline.
+
+    Parameters
+    ----------
+    recordings : Recordings
+    pipeline : Pipeline
+    progress : callable, optional
+        Is told the number of recordings done.
 
     Raises
     ------
@@ -121,7 +126,7 @@ def compute_features(
         owners.append(np.full(len(results.ends), number, np.int64))
         ends.append(results.ends * (program.input.n_elements // n_channels))
         if progress is not None:
-            progress((number + 1) / len(recordings.items))
+            progress(number + 1)
     owner = np.concatenate(owners)
     y = np.array([index[item.label] for item in recordings.items], np.int64)
     groups = np.array([item.group for item in recordings.items], np.str_)
@@ -208,14 +213,15 @@ def train_pipeline(
         As `compute_features` and `wingbeat.train.train_recordings`.
     """
     tell = progress or (lambda message: None)
+    n_channels = len(recordings.channels)
     if features is None:
         tell(f"computing features of {len(recordings.items)} recordings")
         features = compute_features(recordings, pipeline)
-    train, test = split or split_by_group(
-        features.groups, features.y, test_fraction=test_fraction, seed=seed
-    )
+    train, test = split or _split(pipeline, features, n_channels, test_fraction, seed)
     tell(f"training on {len(train)} rows")
-    model, expected = _fit(pipeline, features, train, test, name, recordings.labels, seed)
+    model, expected = _fit(
+        _Task(pipeline.model, features, train, test, name, recordings.labels, seed)
+    )
     tell(f"testing on {len(test)} rows")
     answers = model.predict(features.x[test].reshape(-1, *model.input.shape))
     groups = features.groups[test]
@@ -223,7 +229,6 @@ def train_pipeline(
     loss = None
     if expected is not None:
         loss = float((expected == features.y[test]).mean() - (answers == features.y[test]).mean())
-    n_channels = len(recordings.channels)
     facts = {
         "data": "recordings",
         "pipeline": {"name": pipeline.name, "rate": pipeline.rate, **_plain(pipeline)},
@@ -231,8 +236,10 @@ def train_pipeline(
         "scale": np.asarray(pipeline.scale, np.float64).tolist(),
         "seed": seed,
         "test_fraction": test_fraction,
-        "split": "groups",
-        "groups_held_out": [str(each) for each in np.unique(groups)],
+        "split": pipeline.split if split is None else "given",
+        "groups_held_out": (
+            [] if pipeline.split == "time" else [str(each) for each in np.unique(groups)]
+        ),
         "train_rows": len(train),
         "test_rows": len(test),
         "skipped_recordings": features.skipped,
@@ -245,60 +252,61 @@ def train_pipeline(
     return TrainedPipeline(program, model, report, features, train, test, answers, loss)
 
 
+def _split(
+    pipeline: Pipeline, features: Features, n_channels: int, test_fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if pipeline.split == "time":
+        program, _ = pipeline.features(n_channels)
+        return split_by_time(
+            features.y,
+            test_fraction,
+            recording=features.recording,
+            ends=features.ends,
+            window=pace_of(program).window,
+        )
+    return split_by_group(features.groups, features.y, test_fraction=test_fraction, seed=seed)
+
+
 def _plain(pipeline: Pipeline) -> dict[str, Any]:
     stages = [stage.described() for stage in pipeline.stages]
     return {"stages": stages, "model": asdict(pipeline.model), "pad": pipeline.pad}
 
 
-def _fit(
-    pipeline: Pipeline,
-    features: Features,
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-    name: str,
-    labels: tuple[str, ...],
-    seed: int,
-) -> tuple[Program, NDArray[np.int64] | None]:
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What a model is made from: rows of features, of which some are trained on."""
+
+    options: ModelOptions
+    features: Features
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    name: str
+    labels: tuple[str, ...]
+    seed: int
+
+    def x(self, numbers: NDArray[np.int64]) -> NDArray[np.int16]:
+        return self.features.x[numbers]
+
+    @property
+    def y(self) -> NDArray[np.int64]:
+        """Classes of the rows to train on."""
+        return self.features.y[self.train]
+
+
+def _fit(task: _Task) -> tuple[Program, NDArray[np.int64] | None]:
     """The model as a program on features, and what it said of the test rows before quantization."""
-    options = pipeline.model
-    x, y = features.x, features.y
-    if options.kind in _TREES:
-        trees = ForestOptions(
-            options.trees, options.max_depth, options.min_samples_leaf, kind=options.kind
-        )
-        forest = fit_forest(x[train], y[train], options=trees, seed=seed)
-        program = convert(forest, name=name, dtype="int16", labels=labels, rows=x)
-        return program, forest.predict(x[test].astype(np.float32)).astype(np.int64)
-    if options.kind == "mlp":
-        return _fit_mlp(options, features, train, test, name, labels, seed)
-    return _fit_net(options, features, train, test, name, labels, seed)
-
-
-def _fit_mlp(
-    options: ModelOptions,
-    features: Features,
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-    name: str,
-    labels: tuple[str, ...],
-    seed: int,
-) -> tuple[Program, NDArray[np.int64]]:
-    """A multilayer perceptron on features of which each was brought to mean 0 and deviation 1."""
-    networks = optional_module("sklearn.neural_network", "training an mlp", "scikit-learn")
-    pipelines = optional_module("sklearn.pipeline", "training an mlp", "scikit-learn")
-    scalers = optional_module("sklearn.preprocessing", "training an mlp", "scikit-learn")
-    threads = optional_module("threadpoolctl", "training an mlp", "scikit-learn")
-    perceptron = networks.MLPClassifier(
-        tuple(options.hidden), max_iter=options.epochs, alpha=1e-3, random_state=seed
-    )
-    estimator = pipelines.make_pipeline(scalers.StandardScaler(), perceptron)
-    with threads.threadpool_limits(1), warnings.catch_warnings():
-        # The number of epochs is the pipeline's choice, so it need not have converged.
-        warnings.simplefilter("ignore")
-        estimator.fit(features.x[train].astype(np.float64), features.y[train])
-    rows = features.x[train].astype(np.float64)
-    on_int8 = convert(estimator, name=name, dtype="int8", labels=labels, rows=rows)
-    return _with_int16_input(on_int8), estimator.predict(features.x[test].astype(np.float64))
+    if task.options.kind == "net":
+        return _fit_net(task)
+    options, x = task.options.options, task.x(task.train)
+    if isinstance(options, MlpOptions):
+        estimator = fit_mlp(x, task.y, options=options, seed=task.seed)
+        made = convert(estimator, name=task.name, dtype="int8", labels=task.labels, rows=x)
+        program = _with_int16_input(made)
+    else:
+        estimator = fit_forest(x, task.y, options=options, seed=task.seed)
+        rows = task.features.x
+        program = convert(estimator, name=task.name, dtype="int16", labels=task.labels, rows=rows)
+    return program, estimator.predict(task.x(task.test).astype(np.float64)).astype(np.int64)
 
 
 def _with_int16_input(program: Program) -> Program:
@@ -310,44 +318,36 @@ def _with_int16_input(program: Program) -> Program:
     return builder.finish_with(program, first)
 
 
-def _fit_net(
-    options: ModelOptions,
-    features: Features,
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-    name: str,
-    labels: tuple[str, ...],
-    seed: int,
-) -> tuple[Program, NDArray[np.int64]]:
+def _fit_net(task: _Task) -> tuple[Program, NDArray[np.int64]]:
     """A net of Keras on features over a power of two near their deviation."""
     from .net.keras import convert_keras
 
     keras = optional_module("keras", "training a net", '"wingbeat[keras]"')
-    step = 2.0 ** -round(np.log2(max(float(features.x[train].std()), 1.0)))
-    dims = features.shape.dims
+    step = 2.0 ** -round(np.log2(max(float(task.x(task.train).std()), 1.0)))
+    dims = task.features.shape.dims
     shape = dims if len(dims) == 3 else (*dims, 1)
 
     def rows(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        scaled = features.x[numbers].reshape(-1, *shape) * step
-        return np.asarray(scaled, np.float32)
+        return np.asarray(task.x(numbers).reshape(-1, *shape) * step, np.float32)
 
-    keras.utils.set_random_seed(seed)
-    model = find_net(options.net)(keras, shape, len(labels))
+    keras.utils.set_random_seed(task.seed)
+    model = find_net(task.options.net)(keras, shape, len(task.labels))
     model.compile(
         keras.optimizers.Adam(2e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     model.fit(
-        rows(train),
-        features.y[train],
+        rows(task.train),
+        task.y,
         batch_size=64,
-        epochs=options.epochs,
+        epochs=task.options.epochs,
         verbose=0,
         shuffle=True,
     )
-    drawn = np.random.default_rng(seed).choice(train, min(len(train), _CALIBRATION), replace=False)
-    program = convert_keras(model, rows(np.sort(drawn)), name=name, labels=labels, raw_step=step)
-    expected = model.predict(rows(test), verbose=0).argmax(axis=1)
+    draw, count = np.random.default_rng(task.seed), min(len(task.train), _CALIBRATION)
+    drawn = np.sort(draw.choice(task.train, count, replace=False))
+    program = convert_keras(model, rows(drawn), name=task.name, labels=task.labels, raw_step=step)
+    expected = model.predict(rows(task.test), verbose=0).argmax(axis=1)
     return replace(program, golden=None), np.asarray(expected, np.int64)
 
 

@@ -215,6 +215,65 @@ def split_rows(
     return np.sort(train), np.sort(test)
 
 
+def split_by_time(
+    y: ArrayLike,
+    test_fraction: float,
+    *,
+    recording: ArrayLike | None = None,
+    ends: ArrayLike | None = None,
+    window: int = 0,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split so that the last share of the time is tested, in each recording.
+
+    Parameters
+    ----------
+    y : array [n]
+        Class (or value, if floating point) of each row, in the order of time.
+    test_fraction : float
+        Share of the rows to test on, between 0 and 1.
+    recording, ends : array [n], optional
+        The recording of each row, and the sample at which it ends. Rows of the test that share a
+        sample with the training are left out.
+    window : int
+        Samples that a row reaches back.
+
+    Returns
+    -------
+    train, test : NDArray[int64]
+        Sorted row numbers.
+
+    Raises
+    ------
+    DataError
+        A class is in no row to train on, or nothing is left to test on.
+    UsageError
+        `test_fraction` is not between 0 and 1.
+    """
+    target = np.asarray(y)
+    _check_split(len(target), test_fraction)
+    owners = np.zeros(len(target)) if recording is None else np.asarray(recording)
+    last = np.arange(len(target)) if ends is None else np.asarray(ends)
+    train, test = [], []
+    for owner in np.unique(owners):
+        rows = np.flatnonzero(owners == owner)
+        cut = len(rows) - max(round(test_fraction * len(rows)), 1)
+        train += rows[:cut].tolist()
+        seen = last[rows[cut - 1]] if cut else -1
+        test += [row for row in rows[cut:].tolist() if cut and last[row] - window >= seen]
+    classes = np.unique(target)
+    if target.dtype.kind != "f" and len(np.unique(target[train])) < len(classes):
+        raise DataError(
+            "expected every class in the first part of the time, which is trained on; some come"
+            " later only. Record each class early and late, or split by groups."
+        )
+    if not train or not test:
+        raise DataError(
+            "expected rows to train on and later ones to test on: the recordings are too short for"
+            " a split by time. Record for longer, choose shorter windows, or split by groups."
+        )
+    return np.array(train, np.int64), np.array(test, np.int64)
+
+
 def _check_split(rows: int, test_fraction: float) -> None:
     if not 0 < test_fraction < 1:
         raise UsageError(

@@ -218,6 +218,60 @@ class TestRoundTrip:
         assert answer["identical"] == 12
 
 
+class TestTabular:
+    """`--pipeline tabular`: rows of a table."""
+
+    MLP = 'input = "rows"\nsplit = "time"\n[model]\nkind = "mlp"\nhidden = [16]\nepochs = 150\n'
+
+    @pytest.mark.parametrize("model", ["forest", "tree", "mlp"])
+    def test_classes(self, folder: Path, tmp_path: Path, model: str) -> None:
+        trained = ok_json(
+            "train", folder / "flowers.csv", "-o", tmp_path / "f.wbp", "--pipeline", "tabular",
+            "--model", model, "--save-test", tmp_path / "test.npy",
+        )  # fmt: skip
+        assert trained["pipeline"] == "tabular"
+        assert trained["report"]["accuracy"] > 0.8
+        answer = ok_json(
+            "run", tmp_path / "f.wbp", tmp_path / "test.npy", tmp_path / "o.npy", "--on", "unix"
+        )
+        assert answer["identical"] == trained["test_rows"]
+
+    def test_values_by_time(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(1)
+        x = rng.normal(size=(400, 3))
+        y = 1000 + 50 * x[:, 0] - 20 * x[:, 1] + rng.normal(size=400)
+        np.savez(tmp_path / "air.npz", x=x, y=y)
+        (tmp_path / "mine.toml").write_text(self.MLP)
+        trained = ok_json(
+            "train", tmp_path / "air.npz", "-o", tmp_path / "air.wbp",
+            "--pipeline", tmp_path / "mine.toml", "--save-test", tmp_path / "test.npy",
+        )  # fmt: skip
+        assert np.array_equal(np.load(tmp_path / "test.npy"), x[280:].astype(np.float32))
+        assert trained["report"]["r2"] > 0.95
+        assert trained["report"]["mae"] < 10
+
+    def test_refusals(self, folder: Path, tmp_path: Path) -> None:
+        make = ("train", folder / "flowers.csv", "-o", tmp_path / "a.wbp", "--pipeline")
+        assert "--trees: not with" in fails(2, *make, "tabular", "--trees", 3)
+        assert "--channels: for recordings" in fails(2, *make, "tabular", "--channels", "a")
+        assert "--report is for rec" in fails(2, *make, "tabular", "--report", tmp_path / "a.html")
+        for text, message in (
+            ('input = "rows"\nrate = 3', "rate: not for rows of a table"),
+            ('input = "rows"\ndtype = "int4"', "float32, int16, int8, uint8"),
+            ('input = "table"', "expected rate"),
+            ('input = "table"\nrate = 3', "expected one of stream, rows"),
+            ('input = "rows"\nsplit = "windows"', "expected one of groups, time"),
+            ('input = "rows"\n[model]\nkind = "net"', "a net takes frames"),
+            ('input = "rows"\n[model]\nkind = "mlp"\nhidden = []', "hidden: expected neurons"),
+            ('input = "rows"\n[model]\ntrees = 0', "trees: expected a whole number"),
+            ('input = "rows"\n[model]\ntrees = "x"', "expected a whole number"),
+        ):
+            (tmp_path / "mine.toml").write_text(text)
+            said = run(*make, tmp_path / "mine.toml")
+            assert said.exit_code in (1, 2)
+            assert message in " ".join(said.stderr.split())
+
+
 class TestSources:
     @pytest.mark.parametrize(
         "model",
@@ -681,7 +735,7 @@ class TestProcess:
             ("wingbeat convert x --arch ", list(ARCHS)),
             ("wingbeat convert x --board pi", ["pico", "pico-w", "pico2", "pico2-w"]),
             ("wingbeat run x y z --on ", list(TARGETS)),
-            ("wingbeat train x --model ", ["forest", "extra-trees", "tree", "boosting"]),
+            ("wingbeat train x --model ", ["forest", "extra-trees", "tree", "boosting", "mlp"]),
             ("wingbeat convert x --dtype ", ["float32", "int16", "int8", "uint8"]),
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,11 @@ def test_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_presets_are_sound() -> None:
-    assert {"audio", "motion", "vibration"} <= set(presets())
+    assert {"audio", "motion", "tabular", "vibration"} <= set(presets())
     for name in presets():
         pipeline = load_pipeline(name)
+        if pipeline.input == "rows":
+            continue
         channels = {"motion": 6}.get(name, 1)
         program, shape = pipeline.features(channels)
         pace = pace_of(program)
@@ -132,3 +135,17 @@ def test_folder_of_wav_files(tmp_path: Path) -> None:
     (tmp_path / "x" / "bad.wav").write_bytes(b"RIFF\x04\0\0\0WAVEjunk")
     with pytest.raises(DataError, match=r"bad\.wav"):
         load_recordings(tmp_path)
+
+
+def test_split_by_time_tests_the_end_of_each_recording() -> None:
+    text = TONES.format(kind="log_mel").replace("pad = true", 'split = "time"')
+    longer = tuple(replace(item, data=np.tile(item.data, (5, 1))) for item in tones().items)
+    recordings, pipeline = replace(tones(), items=longer), parse_pipeline(text, "tones")
+    trained = train_pipeline(recordings, pipeline, name="tones", seed=3)
+    features, window = trained.features, pace_of(trained.program).window
+    for number in np.unique(features.recording):
+        ends = features.ends[trained.train][features.recording[trained.train] == number]
+        tested = features.ends[trained.test][features.recording[trained.test] == number]
+        assert not len(tested) or tested.min() - window >= ends.max()
+    assert len(trained.test) > 5
+    assert trained.program.meta["training"]["split"] == "time"

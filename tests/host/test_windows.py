@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wingbeat.errors import DataError, UsageError
 from wingbeat.recordings import Recording, Recordings, class_order
-from wingbeat.windows import cut, split_by_group, split_rows
+from wingbeat.windows import cut, split_by_group, split_by_time, split_rows
 
 
 def _recordings(*parts: tuple[int, str, str], dtype: type = np.int16) -> Recordings:
@@ -162,3 +162,26 @@ def test_too_few_rows_for_train() -> None:
     y = [0] * 40 + [1] * 2 + [2] * 2
     with pytest.raises(DataError, match="expected every class in train"):
         split_rows(y, 0.93, 0)
+
+
+def test_the_last_share_of_the_time_is_tested() -> None:
+    train, test = split_by_time(np.arange(10.0), 0.3)
+    assert train.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert test.tolist() == [7, 8, 9]
+
+
+def test_a_split_by_time_shares_no_sample() -> None:
+    """Two recordings; windows of 8 samples end every 4, so that one of the test is left out."""
+    y = np.array([0, 1] * 10)
+    recording = np.repeat([0, 1], 10)
+    ends = np.tile(8 + 4 * np.arange(10), 2)
+    train, test = split_by_time(y, 0.4, recording=recording, ends=ends, window=8)
+    assert train.tolist() == [0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15]
+    assert test.tolist() == [7, 8, 9, 17, 18, 19]
+
+
+def test_a_split_by_time_refuses_what_it_cannot_split() -> None:
+    with pytest.raises(DataError, match="some come later only"):
+        split_by_time(np.repeat([0, 1], 5), 0.5)
+    with pytest.raises(DataError, match="too short for a split by time"):
+        split_by_time(np.array([0, 0]), 0.5, recording=np.array([0, 0]), ends=[8, 9], window=8)

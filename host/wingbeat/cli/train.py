@@ -6,6 +6,7 @@ import io
 import math
 import shlex
 import sys
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,10 +21,10 @@ from wingbeat.convert import TYPECODES
 from wingbeat.errors import UsageError
 from wingbeat.evaluate import ClassReport
 from wingbeat.files import write_atomic
-from wingbeat.pipeline import load_pipeline, presets
+from wingbeat.pipeline import Pipeline, load_pipeline, presets
 from wingbeat.reference.window_stats import STATISTICS
 from wingbeat.stream import pace_of
-from wingbeat.train import ForestOptions, Trained
+from wingbeat.train import ForestOptions, MlpOptions, Options, Trained
 
 
 class Model(str, Enum):
@@ -33,6 +34,7 @@ class Model(str, Enum):
     EXTRA_TREES = "extra-trees"
     TREE = "tree"
     BOOSTING = "boosting"
+    MLP = "mlp"
 
 
 class Target(str, Enum):
@@ -51,23 +53,25 @@ def train(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="NAME.wbp, the program.")],
     model: Annotated[
-        Model | None, typer.Option(help="Kind of model; a pipeline names its own.")
+        Model | None, typer.Option(help="Kind of model, instead of a pipeline's own.")
     ] = None,
     pipeline: Annotated[
         str | None,
         typer.Option(
             help="What to compute of a stream of samples, and what to train on it: a .toml file, or"
-            f" a preset ({', '.join(presets())}). DATA is recordings.",
+            f" a preset ({', '.join(presets())}). DATA is recordings; for tabular, a table.",
             autocompletion=presets,
         ),
     ] = None,
-    trees: Annotated[int, typer.Option(min=1, help="Trees, or rounds of boosting.")] = 10,
+    trees: Annotated[
+        int | None, typer.Option(min=1, help="Trees, or rounds of boosting. By default 10.")
+    ] = None,
     max_depth: Annotated[
         int | None, typer.Option(min=1, help="Most comparisons on the way to a leaf.")
     ] = None,
     min_samples_leaf: Annotated[
-        int, typer.Option(min=1, help="Fewest training rows in a leaf.")
-    ] = 1,
+        int | None, typer.Option(min=1, help="Fewest training rows in a leaf. By default 1.")
+    ] = None,
     label: Annotated[
         str, typer.Option(help="Column with the class or value.", rich_help_panel="Data")
     ] = "label",
@@ -198,25 +202,40 @@ def train(
         output_file(report, (".html",))
     if pipeline is None and report is not None:
         raise UsageError("--report is for pipelines: add --pipeline, or drop it")
-    if pipeline is not None:
+    chosen = None if pipeline is None else load_pipeline(pipeline)
+    of_tables: dict[str, object] = {"--features": features, "--target": target, "--dtype": dtype}
+    of_recordings: dict[str, object] = {
+        "--hop": hop,
+        "--scale": scale,
+        "--statistics": statistics,
+        "--channels": channels,
+        "--recording": recording,
+        "--group-pattern": group_pattern,
+        "--label-pattern": label_pattern,
+    }
+    if chosen is not None:
         _refuse_with_pipeline(
             {
-                "--model": model,
+                "--trees": trees,
                 "--max-depth": max_depth,
-                "--features": features,
-                "--target": target,
+                "--min-samples-leaf": min_samples_leaf,
                 "--dtype": dtype,
                 "--window": window,
                 "--hop": hop,
                 "--scale": scale,
                 "--statistics": statistics,
-                "--save-test": save_test,
             }
+        )
+        if model is not None:
+            chosen = replace(chosen, model=replace(chosen.model, kind=model.value))
+    if chosen is not None and chosen.input == "stream":
+        _refuse_with_pipeline(
+            {"--features": features, "--target": target, "--save-test": save_test}
         )
         _on_pipeline(
             data,
             reading,
-            pipeline,
+            chosen,
             output,
             plot,
             report,
@@ -226,24 +245,23 @@ def train(
             seed=seed,
         )
         return
-    if model is None:
+    if chosen is None and model is None:
         raise UsageError(
             f"expected --model ({', '.join(each.value for each in Model)}) or --pipeline"
         )
-    _refuse_mixture(
-        window is not None,
-        {"--features": features, "--target": target, "--dtype": dtype},
-        {
-            "--hop": hop,
-            "--scale": scale,
-            "--statistics": statistics,
-            "--channels": channels,
-            "--recording": recording,
-            "--group-pattern": group_pattern,
-            "--label-pattern": label_pattern,
-        },
-    )
-    options = ForestOptions(trees, max_depth, min_samples_leaf, kind=model.value)
+    _refuse_mixture(window is not None, of_tables, of_recordings)
+    if report is not None:
+        raise UsageError("--report is for recordings: drop it for rows of a table")
+    if window is not None and model is Model.MLP:
+        raise UsageError("--model mlp: for --window take --pipeline, whose model may be an mlp")
+    options: Options
+    if chosen is not None:
+        options = chosen.model.options
+    elif model is Model.MLP:
+        options = MlpOptions()
+    else:
+        assert model is not None
+        options = ForestOptions(trees or 10, max_depth, min_samples_leaf or 1, kind=model.value)
     with Progress(f"reading {data}") as progress:
         if window is None:
             trained = _on_table(
@@ -257,12 +275,14 @@ def train(
                 plot,
                 name=name,
                 options=options,
-                dtype=dtype or "float32",
+                dtype=dtype or ("float32" if chosen is None else chosen.dtype),
+                split="groups" if chosen is None else chosen.split,
                 test_fraction=test_fraction,
                 seed=seed,
                 progress=progress.step,
             )
         else:
+            assert isinstance(options, ForestOptions)
             trained = _on_recordings(
                 data,
                 reading,
@@ -278,6 +298,8 @@ def train(
             )
     _save(trained, output, plot, save_test)
     document = _document(trained, output, plot, save_test)
+    if chosen is not None:
+        document["pipeline"] = chosen.name
     emit(as_json, document, *_shown(trained, document))
 
 
@@ -293,7 +315,7 @@ def _refuse_with_pipeline(options: dict[str, object]) -> None:
 def _on_pipeline(
     data: Path,
     reading: dict[str, Any],
-    source: str,
+    pipeline: Pipeline,
     output: Path,
     plot: Path | None,
     page: Path | None,
@@ -301,12 +323,18 @@ def _on_pipeline(
     **training: Any,
 ) -> None:
     from wingbeat.recordings import load_recordings
-    from wingbeat.train_pipeline import train_pipeline
+    from wingbeat.train_pipeline import compute_features, train_pipeline
 
-    pipeline = load_pipeline(source)
-    with Progress(f"reading {data}") as progress:
+    with Progress(f"reading {data}"):
         recordings = load_recordings(data, **reading)
-        trained = train_pipeline(recordings, pipeline, progress=progress.step, **training)
+    count = len(recordings.items)
+    with Progress("computing features", count) as progress:
+        progress.step(f"computing features of {count} recordings")
+        features = compute_features(recordings, pipeline, progress.done)
+    with Progress("training") as progress:
+        trained = train_pipeline(
+            recordings, pipeline, features=features, progress=progress.step, **training
+        )
     if plot is not None:
         from wingbeat.plots import confusion_matrix
 
