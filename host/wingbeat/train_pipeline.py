@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from .convert import convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
+from .net.features import convert_on_int16
 from .nets import NETS, MakeNet
 from .pipeline import ModelOptions, Pipeline
-from .program import Descriptor, Program, ProgramBuilder
+from .program import Program
 from .recordings import Recording, Recordings, optional_module, to_int16
-from .reference.activations import Quantization
-from .reference.rescale import rescale
 from .stages import Shape
 from .stream import Stream, pace_of
 from .train import MlpOptions, Progress, fit_forest, fit_mlp, versions
@@ -300,22 +299,12 @@ def _fit(task: _Task) -> tuple[Program, NDArray[np.int64] | None]:
     options, x = task.options.options, task.x(task.train)
     if isinstance(options, MlpOptions):
         estimator = fit_mlp(x, task.y, options=options, seed=task.seed)
-        made = convert(estimator, name=task.name, dtype="int8", labels=task.labels, rows=x)
-        program = _with_int16_input(made)
+        program = convert_on_int16(estimator, x, name=task.name, labels=task.labels)
     else:
         estimator = fit_forest(x, task.y, options=options, seed=task.seed)
         rows = task.features.x
         program = convert(estimator, name=task.name, dtype="int16", labels=task.labels, rows=rows)
     return program, estimator.predict(task.x(task.test).astype(np.float64)).astype(np.int64)
-
-
-def _with_int16_input(program: Program) -> Program:
-    """The program behind an operator that makes int8 of int16 in steps of 1."""
-    n = program.input.n_elements
-    builder = ProgramBuilder(Descriptor("h", program.input.shape))
-    quantization = Quantization(program.input.scale, program.input.zero_point)
-    first = builder.add(rescale(n, 1.0, 0, quantization), 0)
-    return builder.finish_with(program, first)
 
 
 def _fit_net(task: _Task) -> tuple[Program, NDArray[np.int64]]:

@@ -149,3 +149,31 @@ def test_split_by_time_tests_the_end_of_each_recording() -> None:
         assert not len(tested) or tested.min() - window >= ends.max()
     assert len(trained.test) > 5
     assert trained.program.meta["training"]["split"] == "time"
+
+
+def test_a_perceptron_hears_a_faint_channel_beside_a_loud_one() -> None:
+    """Each feature keeps a range of its own: in one for all, the faint one would be 0."""
+    rng = np.random.default_rng(1)
+    items = []
+    for number in range(24):
+        loud = rng.normal(0, rng.uniform(4000, 8000), 600)
+        faint = rng.normal(0, (6, 18)[number % 2], 600)
+        x = np.stack([loud, faint], axis=1).astype(np.int16)
+        items.append(Recording(x, ("calm", "shaky")[number % 2], f"g{number // 2}", str(number)))
+    recordings = Recordings(tuple(items), ("loud", "faint"), 50.0, ("calm", "shaky"))
+    text = """
+        rate = 50
+        [[stage]]
+        kind = "window"
+        length = 100
+        [[stage]]
+        kind = "statistics"
+        [model]
+        kind = "mlp"
+        hidden = [8]
+        epochs = 200
+    """
+    trained = train_pipeline(recordings, parse_pipeline(text, "faint"), name="faint")
+    assert trained.report.accuracy > 0.97
+    assert trained.quantization_loss is not None
+    assert abs(trained.quantization_loss) < 0.01
