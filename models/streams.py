@@ -1,10 +1,10 @@
 """What the recipes of programs that take a stream share: their files, data files, sizes, cards.
 
-    python models/NAME/recipe.py [DATA FILE]
+    python models/NAME/recipe.py [DATA FILE ...]
 
-makes NAME.wbp, the program, and README.md, the card, which is card.md with figures in it. These
-recipes need no TensorFlow. A data file that is given is kept in build/data; without one, the recipe
-downloads what it needs.
+makes NAME.wbp, the program, and README.md, the card, which is card.md with figures in it. Recipes
+with nets train them with TensorFlow first; --convert leaves that out. A data file that is given is
+kept in build/data; without one, the recipe downloads what it needs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_PLACES = (FOLDER.parent / "build" / "data", FOLDER.parents[1] / "shared" / "data")
+_SHARED = FOLDER.parents[1] / "shared"
+_PLACES = (FOLDER.parent / "build" / "data", _SHARED / "data", _SHARED / "models" / "tflm")
 """Where data files are looked for: what was downloaded, and what lies beside the project."""
 
 
@@ -51,14 +52,17 @@ class StreamRecipe:
     piece : function
         Gives a stretch of a recording that was not trained on, as the program takes it: int16
         [samples, channels].
-    data : str, optional
-        The file that it needs, for `data_file`.
+    data : tuple of str
+        The files that it needs, for `data_file`.
+    learn : function, optional
+        Trains nets with TensorFlow, for `make`.
     """
 
     name: str
     make: Callable[[], Program]
     piece: Callable[[], NDArray[np.int16]]
-    data: str | None = None
+    data: tuple[str, ...] = ()
+    learn: Callable[[], None] | None = None
 
     @property
     def folder(self) -> Path:
@@ -101,15 +105,19 @@ def _keep(content: bytes, name: str) -> Path:
 def main(recipe: StreamRecipe) -> None:
     """What `python models/NAME/recipe.py` does."""
     parser = argparse.ArgumentParser(description=f"Make {recipe.name}.")
-    if recipe.data is not None:
-        parser.add_argument("file", nargs="?", type=Path, help=f"{recipe.data}, if you have it")
-        given = parser.parse_args().file
+    if recipe.learn is not None:
+        parser.add_argument("--convert", action="store_true", help="do not train, convert again")
+    for name in recipe.data:
+        parser.add_argument(name, nargs="?", type=Path, help="if you have it")
+    options = vars(parser.parse_args())
+    for name in recipe.data:
+        given = options[name]
         if given is not None and not given.is_file():
             parser.error(f"there is no file {given}")
         if given is not None:
-            _keep(given.read_bytes(), recipe.data)
-    else:
-        parser.parse_args()
+            _keep(given.read_bytes(), name)
+    if recipe.learn is not None and not options["convert"]:
+        recipe.learn()
     program = recipe.make()
     program.save(recipe.program_file)
     write_atomic(recipe.folder / "README.md", card(recipe, program).encode())

@@ -249,7 +249,7 @@ def piece() -> NDArray[np.int16]:
     return readings.x[max(tested_on, key=lambda each: each.stop - each.start)]
 
 
-RECIPE = StreamRecipe("air_quality", make, piece, FILE)
+RECIPE = StreamRecipe("air_quality", make, piece, (FILE,))
 
 if __name__ == "__main__":
     main(RECIPE)

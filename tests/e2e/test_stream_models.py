@@ -51,8 +51,9 @@ def made(name: str) -> Program:
 
 def with_data(name: str) -> StreamRecipe:
     found = recipe(name)
-    if found.data is not None and data_file(found.data) is None:
-        pytest.skip(f"needs {found.data}")
+    for file in found.data:
+        if data_file(file) is None:
+            pytest.skip(f"needs {file}")
     return found
 
 
