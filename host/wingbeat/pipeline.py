@@ -15,6 +15,10 @@
     kind = "forest"
     trees = 20
 
+    [after]
+    threshold = 0.7
+    hold_off = 2.0
+
 A stage takes what the one in front of it gives; `wingbeat.stages` has the kinds with their
 parameters. `load_pipeline` reads a file or one of the presets.
 """
@@ -22,6 +26,7 @@ parameters. `load_pipeline` reads a file or one of the presets.
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -30,8 +35,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from .after import with_detector
 from .errors import FormatError, UsageError, WingbeatError
 from .program import Decision, Descriptor, Program, ProgramBuilder
+from .reference.detector import MAX_SMOOTHING
+from .simulate import BACKGROUND
 from .stages import STAGES, JoinStage, Shape, Stage, WindowStage
 from .train import ForestOptions, MlpOptions, Options, Split
 
@@ -44,6 +52,8 @@ TREES = ("forest", "extra-trees", "tree", "boosting")
 MODELS = (*TREES, "mlp", "net")
 INPUTS = ("stream", "rows")
 SPLITS = ("groups", "time")
+MAX_HOLD_OFF = 65535
+_LONGEST_SECONDS = 1e6
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,79 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
+class AfterOptions:
+    """What becomes of the model's scores from result to result; see `wingbeat.after`.
+
+    Parameters
+    ----------
+    threshold : float
+        A class starts at this score or more, 0 to 1.
+    release : float, optional
+        And ends below this one; `threshold` by default.
+    smoothing : float
+        Seconds in which a smoothed score goes about two thirds of the way to a new one, rounded to
+        a power of two of the time between results; 0 for none.
+    hold_off : float
+        Seconds after a start in which no other class starts.
+    reject : str
+        Label of the result where no class is on: one of the model's own, which then never starts,
+        or one more.
+    background : sequence of str, optional
+        Further classes that never start. By default those whose names say so: background, silence,
+        noise, unknown, ...
+    """
+
+    threshold: float = 0.5
+    release: float | None = None
+    smoothing: float = 0.0
+    hold_off: float = 0.0
+    reject: str = "reject"
+    background: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("smoothing", self.smoothing), ("hold_off", self.hold_off)):
+            if not 0 <= value < _LONGEST_SECONDS:
+                raise UsageError(f"{name} = {value}: expected seconds, 0 or more")
+        release = self.threshold if self.release is None else self.release
+        if not (0 <= release <= 1 and 0 <= self.threshold <= 1):
+            raise UsageError(f"threshold = {self.threshold}, release = {release}: expected 0 to 1")
+
+    def behind(self, program: Program, per_second: float) -> Program:
+        """The program with the detector behind it.
+
+        Parameters
+        ----------
+        per_second : float
+            Results a second.
+
+        Raises
+        ------
+        UsageError
+            The program has no such class, or a number is out of range.
+        """
+        results = self.smoothing * per_second
+        held = round(self.hold_off * per_second)
+        if held > MAX_HOLD_OFF:
+            raise UsageError(
+                f"hold_off = {self.hold_off}: expected at most {MAX_HOLD_OFF / per_second:.4g}"
+                " seconds"
+            )
+        background = self.background
+        if background is None:
+            known = [label for label in program.labels if label.casefold() in BACKGROUND]
+            background = [label for label in known if label != self.reject]
+        return with_detector(
+            program,
+            threshold=self.threshold,
+            release=self.release,
+            smoothing=min(max(round(math.log2(results)), 0), MAX_SMOOTHING) if results else 0,
+            hold_off=held,
+            reject_label=self.reject,
+            background=background,
+        )
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """Stages and a model.
 
@@ -110,6 +193,8 @@ class Pipeline:
         Of a row's numbers: float32, int16, int8 or uint8.
     split : {"groups", "time"}
         What is tested: groups that were held out, or the last share of the time.
+    after : AfterOptions, optional
+        Without it, every result is the class of the largest score.
     """
 
     name: str
@@ -122,6 +207,7 @@ class Pipeline:
     input: str = "stream"
     dtype: str = "float32"
     split: Split = "groups"
+    after: AfterOptions | None = None
 
     def __post_init__(self) -> None:
         for key, value, known in (("input", self.input, INPUTS), ("split", self.split, SPLITS)):
@@ -199,15 +285,26 @@ class Pipeline:
         return builder.finish("features", tensor, Decision.NONE), shape
 
     def program(self, model: Program, n_channels: int) -> Program:
-        """The stages in front of a model, as one program.
+        """The stages in front of a model, and what is behind it, as one program.
 
         Parameters
         ----------
         model : Program
             Takes int16, as many as the stages give.
+
+        Raises
+        ------
+        UsageError
+            A stage, or what is behind the model, does not fit; the message names it.
         """
-        builder, tensor, _ = self._start(n_channels)
-        return builder.finish_with(model, tensor)
+        builder, tensor, shape = self._start(n_channels)
+        program = builder.finish_with(model, tensor)
+        if self.after is None:
+            return program
+        try:
+            return self.after.behind(program, shape.per_second)
+        except UsageError as error:
+            raise UsageError(f"{self.name}, after: {error}") from error
 
 
 # ---- Reading
@@ -251,7 +348,7 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{name}: not TOML: {error}") from error
-    of_streams = ("rate", "channels", "scale", "pad", "stage")
+    of_streams = ("rate", "channels", "scale", "pad", "stage", "after")
     _check_keys(name, document, {*of_streams, "input", "dtype", "split", "model"})
     rows = document.get("input") == "rows"
     wrong = [key for key in (of_streams if rows else ("dtype",)) if key in document]
@@ -277,6 +374,8 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     for key, value in others.items():
         if not _fits(value, hints[key]):
             raise FormatError(f"{name}: {key} = {value!r}: expected {_told(hints[key])}")
+    if "after" in document:
+        others["after"] = _made(f"{name}, after", AfterOptions, document["after"])
     return Pipeline(name, float(rate), stages, options, **others)
 
 

@@ -22,6 +22,7 @@ from .files import write_atomic
 from .pipeline import Pipeline
 from .plots import draw_confusion_matrix, draw_samples
 from .recordings import Recordings, optional_module, to_int16
+from .simulate import in_events
 from .stream import pace_of
 from .train_pipeline import TrainedPipeline
 
@@ -72,13 +73,17 @@ def _contents(
     title = f"{program.name} on held-out data"
     return {
         "name": program.name,
-        "summary": f"Tells {len(program.labels)} classes from {program.input.shape[-1]} channels at"
+        "summary": f"Tells {len(report.labels)} classes from {program.input.shape[-1]} channels at"
         f" {pipeline.rate:g} samples a second; a result after"
         f" {pace.window / pipeline.rate:.3g} s, then every"
         f" {float(pace.hop) / pipeline.rate:.3g} s.",
         "report": report,
         "groups": f"{len(report.groups)} groups" if report.groups else "recordings",
         "loss": trained.quantization_loss,
+        "detections": None
+        if trained.detections is None
+        else in_events(trained.detections, trained.heard),
+        "after": _after(pipeline),
         "classes": _classes(report),
         "group_rows": _groups(trained, report),
         "confusion": _text(draw_confusion_matrix(report, title)),
@@ -94,6 +99,19 @@ def _contents(
             *facts["versions"].items(),
         ],
     }
+
+
+def _after(pipeline: Pipeline) -> str:
+    """What is behind the model, in words."""
+    after = pipeline.after
+    if after is None:
+        return ""
+    release = after.threshold if after.release is None else after.release
+    smoothing = f"scores smoothed over {after.smoothing:g} s, " if after.smoothing else ""
+    return (
+        f"{smoothing}a class starts at {after.threshold:g} and ends below {release:g}, at most one"
+        f" start in {after.hold_off:g} s"
+    )
 
 
 def _classes(report: ClassReport) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import DataError, UsageError
 from .program import Decision, Program
+from .reference.detector import Detector
 from .runner import Pushed
 from .stream import Stream, pace_of
 
@@ -137,7 +138,8 @@ def background_of(program: Program, asked: Collection[str] | None = None) -> fro
     Parameters
     ----------
     asked : collection of str, optional
-        Labels. Without it, those in `BACKGROUND`; 0 where the program decides between two.
+        Labels. Without it, those in `BACKGROUND`, and those that its detector never starts; 0
+        where the program decides between two.
 
     Raises
     ------
@@ -145,17 +147,22 @@ def background_of(program: Program, asked: Collection[str] | None = None) -> fro
         The program has no such label.
     """
     zero = names_of(program, np.zeros(1, np.int64))
+    silent = {REJECT}
+    for call in program.calls:
+        if isinstance(call.operator, Detector) and program.labels:
+            numbers = (call.operator.rejected, *call.operator.ignored)
+            silent.update(names_of(program, np.array(numbers, np.int64)))
     if asked is not None:
         for label in asked:
             if label not in (*program.labels, *zero):
                 raise UsageError(
                     f"no class {label!r}: the program knows {', '.join(program.labels)}"
                 )
-        return frozenset((*asked, REJECT))
+        return frozenset((*asked, *silent))
     if program.decision is Decision.POSITIVE:
-        return frozenset((*zero, REJECT))
+        return frozenset((*zero, *silent))
     return frozenset(
-        (REJECT, *(label for label in program.labels if label.casefold() in BACKGROUND))
+        (*silent, *(label for label in program.labels if label.casefold() in BACKGROUND))
     )
 
 
@@ -238,6 +245,17 @@ def score(found: Sequence[Event], truth: Sequence[Event], tolerance: float) -> S
     hits = len(latencies)
     in_order = tuple(latencies[number] for number in sorted(latencies))
     return Score(len(truth), hits, len(truth) - hits, false, repeated, in_order)
+
+
+def in_events(counts: Score, seconds: float) -> str:
+    """A score in words, for so many seconds of recordings."""
+    latency = ""
+    if counts.latencies:
+        latency = f", {float(np.median(counts.latencies)):.3g} s after their start (median)"
+    return (
+        f"{counts.hits} of {counts.events} recordings found{latency}; {counts.false} false and"
+        f" {counts.repeated} repeated in {seconds / 60:.3g} min"
+    )
 
 
 def truth_of(labels: Sequence[str], rate: float, background: Collection[str]) -> tuple[Event, ...]:

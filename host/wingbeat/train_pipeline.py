@@ -23,6 +23,7 @@ from .nets import NETS, MakeNet
 from .pipeline import ModelOptions, Pipeline
 from .program import Program
 from .recordings import Recording, Recordings, optional_module, to_int16
+from .simulate import Event, Score, background_of, detections, score, simulate
 from .stages import Shape
 from .stream import Stream, pace_of
 from .train import MlpOptions, Progress, fit_forest, fit_mlp, versions
@@ -69,9 +70,9 @@ class TrainedPipeline:
     program : Program
         From raw samples to decisions; its `meta` tells how it was trained and how well it does.
     model : Program
-        The same behind the features.
+        From features to the class of the largest score.
     report : ClassReport
-        The program's answers on the test rows against the truth.
+        The model's answers on the test rows against the truth.
     features : Features
         Of all recordings.
     train, test : NDArray[int64]
@@ -80,6 +81,11 @@ class TrainedPipeline:
     quantization_loss : float or None
         Accuracy of the trained model before it was made integer less the program's, on the test
         rows; None where there is no such model.
+    detections : Score or None
+        What the program reports of the recordings that were held out, each played from its start,
+        where the pipeline has something behind the model.
+    heard : float
+        Seconds of those recordings.
     """
 
     program: Program
@@ -90,6 +96,8 @@ class TrainedPipeline:
     test: NDArray[np.int64]
     answers: NDArray[np.int64]
     quantization_loss: float | None
+    detections: Score | None
+    heard: float
 
 
 def compute_features(
@@ -212,7 +220,7 @@ def train_pipeline(
         As `compute_features` and `wingbeat.train.train_recordings`.
     """
     tell = progress or (lambda message: None)
-    n_channels = len(recordings.channels)
+    n_channels = _check(recordings, pipeline)
     if features is None:
         tell(f"computing features of {len(recordings.items)} recordings")
         features = compute_features(recordings, pipeline)
@@ -221,6 +229,7 @@ def train_pipeline(
     model, expected = _fit(
         _Task(pipeline.model, features, train, test, name, recordings.labels, seed)
     )
+    program = pipeline.program(model, n_channels)
     tell(f"testing on {len(test)} rows")
     answers = model.predict(features.x[test].reshape(-1, *model.input.shape))
     groups = features.groups[test]
@@ -246,9 +255,40 @@ def train_pipeline(
         "versions": versions(),
         "result": report.to_json(),
     }
-    program = pipeline.program(model, n_channels)
+    scored, heard = None, 0.0
+    if pipeline.after is not None:
+        tell("playing the recordings that were held out")
+        scored, heard = _detections(program, recordings, pipeline, features, test)
+        facts["detections"] = {**asdict(scored), "seconds": heard}
     program = replace(program, meta={**program.meta, "rate": pipeline.rate, "training": facts})
-    return TrainedPipeline(program, model, report, features, train, test, answers, loss)
+    return TrainedPipeline(
+        program, model, report, features, train, test, answers, loss, scored, heard
+    )
+
+
+def _detections(
+    program: Program,
+    recordings: Recordings,
+    pipeline: Pipeline,
+    features: Features,
+    test: NDArray[np.int64],
+) -> tuple[Score, float]:
+    """Detections in recordings with rows to test on, from where the first of these begins."""
+    window, background = pace_of(program).window, background_of(program)
+    found, truth, at = [], [], 0.0
+    for number in np.unique(features.recording[test]):
+        item = recordings.items[number]
+        begin = int(features.ends[test][features.recording[test] == number].min()) - window
+        samples = _samples(item, pipeline, window)[max(begin, 0) :]
+        played = simulate(program, samples, pipeline.rate)
+        found += [
+            Event(each.start + at, each.end + at, each.label)
+            for each in detections(program, played, background)
+        ]
+        if item.label not in background:
+            truth.append(Event(at, at + played.duration, item.label))
+        at += played.duration
+    return score(found, truth, 0.0), at
 
 
 def _split(
@@ -268,7 +308,9 @@ def _split(
 
 def _plain(pipeline: Pipeline) -> dict[str, Any]:
     stages = [stage.described() for stage in pipeline.stages]
-    return {"stages": stages, "model": asdict(pipeline.model), "pad": pipeline.pad}
+    after = None if pipeline.after is None else asdict(pipeline.after)
+    model = asdict(pipeline.model)
+    return {"stages": stages, "model": model, "after": after, "pad": pipeline.pad}
 
 
 @dataclass(frozen=True, eq=False)

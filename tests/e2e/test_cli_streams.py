@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import wingbeat.runner
 from streams import samples_of, stream_programs
+from tones import TONES, tones
 from wingbeat.assemble import assemble
 from wingbeat.cli import app
 from wingbeat.program import Program
@@ -315,3 +316,27 @@ def test_what_users_get_wrong_in_simulate_is_named(long: Path) -> None:
         assert said in fails(1, *go, long / "x.npy", "--events", events)
     np.save(long / "rows.npy", np.zeros((2, 4, 3), np.int16))
     assert "expected one recording [time, channels]" in fails(1, *go, long / "rows.npy")
+
+
+def test_detections_from_recordings_to_the_module(tmp_path: Path) -> None:
+    """`[after]` in a pipeline's file: a program that reports by itself, the same on a target."""
+    for number, item in enumerate(tones().items):
+        path = tmp_path / "data" / item.label / f"{item.group.replace(' ', '-')}_{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wavfile.write(path, 1000, item.data)
+    after = '[after]\nthreshold = 0.6\nhold_off = 0.5\nreject = "nothing"\n'
+    (tmp_path / "tones.toml").write_text(TONES.format(kind="log_mel") + after)
+    trained = ok_json(
+        "train", tmp_path / "data", "--pipeline", tmp_path / "tones.toml", "--group-pattern",
+        r"device-\d", "-o", tmp_path / "tones.wbp",
+    )  # fmt: skip
+    assert trained["labels"] == ["high", "low", "nothing"]
+    assert trained["detections"]["hits"] + trained["detections"]["missed"] > 0
+    quiet = np.random.default_rng(1).normal(0, 30, 3000)
+    days = [quiet, *(item.data[:, 0] for item in tones(5).items[:8]), quiet]
+    np.save(tmp_path / "day.npy", np.concatenate(days).astype(np.int16)[:, np.newaxis])
+    go = ("simulate", tmp_path / "tones.wbp", tmp_path / "day.npy", "--rate", 1000)
+    document = ok_json(*go, "--on", "unix")
+    assert document["identical"]
+    assert len(document["results"]) > 20
+    assert {each["label"] for each in document["detections"]} <= {"high", "low"}

@@ -33,7 +33,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         noise = rng.normal(0, 8000 if number % 3 == 0 else 100, item.data.shape)
         wavfile.write(path, 1000, np.clip(item.data / 8 + noise, -32768, 32767).astype(np.int16))
-    (folder / "tones.toml").write_text(TONES.format(kind="log_mel"))
+    after = "[after]\nthreshold = 0.6\nhold_off = 1\n"
+    (folder / "tones.toml").write_text(TONES.format(kind="log_mel") + after)
     arguments = ["train", folder / "data", "--pipeline", folder / "tones.toml"]
     arguments += ["--group-pattern", r"device-\d", "-o", folder / "tones.wbp"]
     result = CliRunner().invoke(app, [*map(str, arguments), "--report", str(folder / "tones.html")])
@@ -59,6 +60,8 @@ def test_page_says_what_there_is_to_know(page: Path) -> None:
     for part in (
         "How well",
         "right of",
+        "Detections",
+        "a class starts at 0.6 and ends below 0.6, at most one start in 1 s",
         "Where does it fail, for whom?",
         "device-",
         "What it looks at",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tones import TONES, tones
 from wingbeat.errors import DataError, FormatError, UsageError
 from wingbeat.pipeline import load_pipeline, parse_pipeline, presets
 from wingbeat.recordings import Recording, Recordings, load_recordings, load_wav
+from wingbeat.simulate import background_of, detections, simulate
 from wingbeat.stream import Stream, pace_of
 from wingbeat.train_pipeline import compute_features, train_pipeline
 
@@ -177,3 +179,73 @@ def test_a_perceptron_hears_a_faint_channel_beside_a_loud_one() -> None:
     assert trained.report.accuracy > 0.97
     assert trained.quantization_loss is not None
     assert abs(trained.quantization_loss) < 0.01
+
+
+AFTER = """
+[after]
+threshold = 0.6
+release = 0.4
+smoothing = 0.25
+hold_off = 1.0
+background = ["low"]
+"""
+
+
+def test_detections_behind_the_model() -> None:
+    """Long low sounds with high ones in between: starts of these only, a second apart or more."""
+    pipeline = parse_pipeline(TONES.format(kind="log_mel") + AFTER, "tones")
+    trained = train_pipeline(tones(), pipeline, name="tones", seed=3, test_fraction=0.5)
+    program, plain = trained.program, replace(pipeline, after=None).program(trained.model, 1)
+    assert program.labels == ("high", "low", "reject")
+    low, high = ([i.data for i in tones(9).items if i.label == each] for each in ("low", "high"))
+    day = np.concatenate([*low, *high[:3], *low, *high[3:6], *low])
+    played, without = (simulate(each, day, 1000.0) for each in (program, plain))
+    assert np.array_equal(played.outputs, without.outputs)
+    scores = without.outputs.astype(float) * program.output.scale
+    smooth, current, left, wanted = np.zeros(2), 2, 0, []
+    for row in scores:  # 7.8125 results a second: 0.25 s are 2 of them, 1 s is 8
+        smooth += (row - smooth) / 2
+        held, left = left > 0, max(left - 1, 0)
+        if current != 0 or smooth[0] < 0.4:
+            current = 2
+            if not held and smooth[0] >= 0.6 and smooth[0] > smooth[1]:
+                current, left = 0, 8
+        wanted.append(current)
+    assert np.mean(played.decisions == wanted) > 0.98
+    found = detections(program, played, background_of(program))
+    assert {each.label for each in found} == {"high"}
+    assert all(b.start - a.start > 1.0 for a, b in pairwise(found))
+    assert trained.detections is not None
+    assert trained.detections.hits + trained.detections.missed == trained.detections.events > 0
+    assert program.meta["training"]["detections"]["seconds"] == trained.heard > 0
+
+
+@pytest.mark.parametrize("model", ["mlp", "boosting", "tree"])
+def test_every_kind_of_model_may_have_something_behind_it(model: str) -> None:
+    text = TONES.format(kind="log_mel").replace('"forest"', f'"{model}"') + "[after]\nhold_off = 2"
+    trained = train_pipeline(tones(), parse_pipeline(text, "tones"), name="tones", seed=3)
+    assert trained.program.labels[-1] == "reject"
+    low = np.concatenate([item.data for item in tones(9).items if item.label == "low"])
+    decisions = simulate(trained.program, low, 1000.0).decisions
+    label = trained.program.labels.index("low")
+    assert np.count_nonzero(decisions == label) > 0.5 * len(decisions)
+
+
+AFTER_WRONG = {
+    "threshold = 'x'": "after: threshold = 'x': expected a number",
+    "hold_of = 1": "did you mean 'hold_off'?",
+    "hold_off = -1": "after: hold_off = -1: expected seconds, 0 or more",
+    "hold_off = 1e5": "after: hold_off = 100000.0: expected at most",
+    "threshold = 0.5\nrelease = 0.6": "after: release 0.6 is above the threshold 0.5",
+    "threshold = 1.5": "after: threshold = 1.5, release = 1.5: expected 0 to 1",
+    "background = ['wind']": "after: no class 'wind'",
+}
+
+
+@pytest.mark.parametrize("text", AFTER_WRONG)
+def test_wrong_ends_are_refused_with_the_place(text: str) -> None:
+    whole = TONES.format(kind="log_mel") + "[after]\n" + text
+    with pytest.raises((FormatError, UsageError)) as caught:
+        train_pipeline(tones(), parse_pipeline(whole, "mine.toml"), name="tones")
+    assert "mine.toml, " in str(caught.value)
+    assert AFTER_WRONG[text] in str(caught.value)

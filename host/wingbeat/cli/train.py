@@ -6,7 +6,7 @@ import io
 import math
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from wingbeat.evaluate import ClassReport
 from wingbeat.files import write_atomic
 from wingbeat.pipeline import Pipeline, load_pipeline, presets
 from wingbeat.reference.window_stats import STATISTICS
+from wingbeat.simulate import in_events
 from wingbeat.stream import pace_of
 from wingbeat.train import ForestOptions, MlpOptions, Options, Trained
 
@@ -364,6 +365,9 @@ def _on_pipeline(
         "skipped_recordings": trained.features.skipped,
         "quantization_loss": trained.quantization_loss,
         "report": report.to_json(),
+        "detections": None
+        if trained.detections is None
+        else {**asdict(trained.detections), "seconds": trained.heard},
         "plot": None if plot is None else str(plot),
         "page": None if page is None else str(page),
     }
@@ -375,6 +379,8 @@ def _on_pipeline(
         f" {document['hop_seconds']:.3g} s",
         "program": f"{output}, {len(program.encode())} bytes on the board",
     }
+    if trained.detections is not None:
+        rows["detections"] = in_events(trained.detections, trained.heard)
     if trained.features.skipped:
         rows["skipped"] = f"{trained.features.skipped} recordings shorter than one window"
     shown: list[Any] = [report.table()]

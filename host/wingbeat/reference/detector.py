@@ -89,13 +89,14 @@ class Detector(StatefulOperator):
         return None
 
     @property
-    def _none(self) -> int:
+    def rejected(self) -> int:
+        """The result for no class."""
         return self.n_scores if self.none is None else self.none
 
     def encode(self) -> bytes:
         """Return u8 n_scores, smoothing, typecode, none, i32 on, off, zero, u16 hold_off, mask."""
         head = _HEAD.pack(
-            *(self.n_scores, self.smoothing, self.typecode.encode(), self._none),
+            *(self.n_scores, self.smoothing, self.typecode.encode(), self.rejected),
             *(self.on, self.off, self.zero, self.hold_off),
         )
         mask = sum(1 << number for number in self.ignored)
@@ -152,7 +153,7 @@ class Detector(StatefulOperator):
                 current, best = 0, int(score.argmax())
                 if not held and score[best] >= self.on and best not in self.ignored:
                     current, left = best + 1, self.hold_off
-            result[row] = current - 1 if current else self._none
+            result[row] = current - 1 if current else self.rejected
         kept[:-2] = score
         kept[-2:] = np.array([current, left], np.uint32).view(np.int32)
         return (result,), np.ones(len(x), bool)
