@@ -146,3 +146,32 @@ def test_air_quality_reads_what_uci_offers(tmp_path: Path) -> None:
     short.write_text("\n".join(lines[:100]))
     with pytest.raises(SystemExit, match="expected 9357 hours"):
         read(short)
+
+
+def test_exercises_of_people_left_out() -> None:
+    found = program("exercises_stream")
+    figures = found.meta["figures"]
+    assert figures["left_out"] > figures["preset"] > 0.8
+    assert figures["low"] < figures["left_out"] < figures["high"]
+    assert abs(figures["accuracy"] - figures["float_accuracy"]) < 0.015
+    assert set(found.meta["training"]["groups_held_out"]) == set(figures["people"].split(", "))
+
+
+def test_exercises_of_a_file_are_those_of_the_pipeline() -> None:
+    """The program gives for a person's recordings what training counted as its answers."""
+    from models.exercises_stream.recipe import PIPELINE, TESTED, recordings
+
+    from wingbeat.pipeline import load_pipeline
+    from wingbeat.recordings import to_int16
+    from wingbeat.stream import Stream
+
+    found, pipeline = program("exercises_stream"), load_pipeline(PIPELINE)
+    right = total = 0
+    for item in recordings().items:
+        if item.group in found.meta["training"]["groups_held_out"]:
+            answers = Stream(found).results(to_int16(item.data, pipeline.scale)).decisions
+            right += int((answers == found.labels.index(item.label)).sum())
+            total += len(answers)
+    assert TESTED in found.meta["training"]["groups_held_out"]
+    assert total == found.meta["figures"]["test_rows"]
+    assert right / total == pytest.approx(found.meta["figures"]["accuracy"], abs=1e-9)
