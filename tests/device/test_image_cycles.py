@@ -9,6 +9,7 @@ import pytest
 from rp2040.bare import BareCore
 
 from wingbeat.reference.downscale import Downscale, Pixels
+from wingbeat.reference.normalise import Measure, Normalise
 
 
 @pytest.fixture(scope="module")
@@ -17,16 +18,16 @@ def core() -> Iterator[BareCore]:
         yield running
 
 
-def cycles_of(core: BareCore, operator: Downscale, offset: int = 0) -> float:
-    """Cycles a pixel of the input, after a comparison with the reference."""
+def cycles_of(core: BareCore, operator: Downscale | Normalise, offset: int = 0) -> float:
+    """Cycles a pixel that is used, after a comparison with the reference."""
     ((code, n),) = operator.inputs
     rng = np.random.default_rng(n)
     x = rng.integers(0, 256 if code == "B" else 65536, (2, n)).astype("u1" if code == "B" else "u2")
     result = core.run(operator, x, offset=offset)
     np.testing.assert_array_equal(result.outputs[0], operator.apply(x)[0])
-    rows, columns = operator.out_size
-    high, wide = operator.factors
-    return float(result.cycles.max()) / (rows * columns * high * wide)
+    if isinstance(operator, Downscale):
+        n = operator.outputs[0][1] * operator.factors[0] * operator.factors[1]
+    return float(result.cycles.max()) / n
 
 
 @pytest.mark.parametrize(("factor", "budget"), [(4, 17.5), (5, 14), (10, 8.5)])
@@ -48,3 +49,12 @@ def test_means_of_grey(core: BareCore, factor: int, budget: float) -> None:
 
 def test_crop(core: BareCore) -> None:
     assert cycles_of(core, Downscale((120, 160), (12, 32), (96, 96))) <= 2.3
+
+
+@pytest.mark.parametrize(
+    ("measure", "typecode", "budget"),
+    [(Measure.DEVIATION, "b", 34.5), (Measure.DEVIATION, "h", 35.5), (Measure.RANGE, "B", 35.5)],
+)
+def test_normalise(core: BareCore, measure: Measure, typecode: str, budget: float) -> None:
+    operator = Normalise(768, 127, 256, measure, 0, typecode)
+    assert cycles_of(core, operator, offset=1) <= budget

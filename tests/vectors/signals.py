@@ -13,6 +13,7 @@ from vectors import (
     log2,
     matrix,
     moments,
+    normalise,
     power_spectrum,
     samples,
     window,
@@ -31,6 +32,7 @@ MODULES = (
     window,
     detector,
     downscale,
+    normalise,
 )
 
 

@@ -12,6 +12,7 @@ from .log2 import Log2
 from .magnitude import Magnitude
 from .matrix import Matrix
 from .moments import Moments
+from .normalise import Normalise
 from .peak_normalize import PeakNormalize
 from .power_spectrum import PowerSpectrum
 from .remove_mean import RemoveMean
@@ -32,5 +33,6 @@ SIGNALS = (
     Window,
     Detector,
     Downscale,
+    Normalise,
 )
 """Classes of the opcodes 96 to 191."""
