@@ -53,7 +53,7 @@ MODELS = (*TREES, "mlp", "net")
 INPUTS = ("stream", "rows")
 SPLITS = ("groups", "time")
 MAX_HOLD_OFF = 65535
-_LONGEST_SECONDS = 1e6
+_LARGEST = 1e9  # of a number in a file
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class AfterOptions:
 
     def __post_init__(self) -> None:
         for name, value in (("smoothing", self.smoothing), ("hold_off", self.hold_off)):
-            if not 0 <= value < _LONGEST_SECONDS:
+            if value < 0:
                 raise UsageError(f"{name} = {value}: expected seconds, 0 or more")
         release = self.threshold if self.release is None else self.release
         if not (0 <= release <= 1 and 0 <= self.threshold <= 1):
@@ -443,6 +443,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, list) and all(_fits(each, get_args(hint)[0]) for each in value)
     if isinstance(value, bool):
         return hint is bool
+    if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+        return False
     return isinstance(value, (int, float) if hint is float else hint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 import scipy.signal
 from numpy.typing import NDArray
 
-from wingbeat.errors import FormatError, UsageError
-from wingbeat.pipeline import Pipeline, parse_pipeline
+from wingbeat.errors import FormatError, UsageError, WingbeatError
+from wingbeat.pipeline import AfterOptions, ModelOptions, Pipeline, parse_pipeline
 from wingbeat.stages import STAGES, Shape
 from wingbeat.stream import Stream, pace_of
 
@@ -252,7 +253,7 @@ WRONG = {
     WINDOW + '[[stage]]\nkind = "channels"\ntake = [2]': "expected numbers of channels from 0 to 1",
     WINDOW + '[[stage]]\nkind = "decimate"\nfactor = 8': "at least 161 samples",
     WINDOW + '[[stage]]\nkind = "filter"': "expected cutoff = ...; add it",
-    WINDOW + '[[stage]]\nkind = "filter"\ncutoff = 100': "above 0 and below 100",
+    WINDOW + '[[stage]]\nkind = "filter"\ncutoff = 100': "below 100, half of the samples",
     WINDOW + '[[stage]]\nkind = "filter"\ncutoff = 10\ntype = "low"': "expected one of lowpass",
     WINDOW + '[[stage]]\nkind = "filter"\ncutoff = 10\norder = 20': "order = 20",
     WINDOW + '[[stage]]\nkind = "filter"\ncutoff = [9, 8]\ntype = "bandpass"': "lower one first",
@@ -296,3 +297,44 @@ def test_every_stage_documents_its_parameters() -> None:
         text = " ".join(each.__doc__ or "" for each in stage.__mro__[:-1])
         for each in fields(stage):  # type: ignore[arg-type]
             assert each.name in text, (kind, each.name)
+
+
+VALUES = (
+    *("0", "-1", "1", "2", "3", "64", "1000000", "1" + 30 * "0", "0.5", "-0.5", "nan", "inf"),
+    *("-inf", "1e300", "1e-300", '""', '"x"', '"notch"', '"bandpass"', "true", "false", "[]"),
+    *("[0]", "[nan, inf]", "[1, 2]", "[2, 1]", "[1e300, 3]", '["mean"]', "[[1]]", "{}", "[{}]"),
+)
+REQUIRED = {"filter": "cutoff = 20", "fir": "cutoff = 20", "band_energies": "edges = [5, 20]"}
+
+
+def _documents() -> Iterator[str]:
+    """Every parameter of every stage with every value, in three places; and what is at the top."""
+    for kind, stage in STAGES.items():
+        for each in fields(stage):  # type: ignore[arg-type]
+            for value in VALUES:
+                required = REQUIRED.get(kind, "")
+                others = "" if required.startswith(each.name) else required
+                text = f'[[stage]]\nkind = "{kind}"\n{others}\n{each.name} = {value}\n'
+                yield f"rate = 200\n{text}{WINDOW}"
+                yield f"rate = 200\n{WINDOW}{text}"
+                yield f'rate = 200\n{WINDOW}[[stage]]\nkind = "log_mel"\nbands = 8\n{WINDOW}{text}'
+    for key in ("rate", "channels", "scale", "pad", "input", "split", "stage", "model", "after"):
+        for value in VALUES:
+            yield f"{key} = {value}\n" + (f"rate = 200\n{WINDOW}" if key != "stage" else "")
+    for table, options in (("model", ModelOptions), ("after", AfterOptions)):
+        for each in fields(options):
+            for value in VALUES:
+                yield f"rate = 200\n{WINDOW}[{table}]\n{each.name} = {value}\n"
+
+
+def test_no_file_makes_anything_but_an_error_for_people() -> None:
+    wrong: list[tuple[str, Exception]] = []
+    for text in _documents():
+        try:
+            parse_pipeline(text, "mine.toml").features(2)
+        except WingbeatError as error:
+            if "mine.toml" not in str(error):
+                wrong.append((text, error))
+        except Exception as error:
+            wrong.append((text, error))
+    assert wrong == []

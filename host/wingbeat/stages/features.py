@@ -208,8 +208,10 @@ class LogMelStage(SpectrumStage):
         """Append the transform and the bands."""
         power, exponents = self.spectrum(to, tensor, before)
         low, high = self.limits(before)
-        if self.bands < 1:
-            raise UsageError(f"bands = {self.bands}: expected 1 or more")
+        if not 1 <= self.bands <= before.length // 2:
+            raise UsageError(
+                f"bands = {self.bands}: expected 1 to {before.length // 2}, half of the window"
+            )
         mel = mel_bands(before.rate, before.length, self.bands, low, high)
         operator = log_band_energies(mel, before.width, floor=self.floor)
         names = of_channels([f"band {i}" for i in range(self.bands)], before.names)

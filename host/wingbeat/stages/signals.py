@@ -18,13 +18,14 @@ from wingbeat.recordings import optional_module
 from wingbeat.reference.affine import affine
 from wingbeat.reference.biquads import biquads
 from wingbeat.reference.concat import Concat
-from wingbeat.reference.fir import Edges, decimate, delta, fir
+from wingbeat.reference.fir import MAX_TAPS, Edges, decimate, delta, fir
 from wingbeat.reference.magnitude import MAX_AXES, Magnitude
 from wingbeat.reference.matrix import matrix
 from wingbeat.reference.remove_mean import RemoveMean
 
 from .base import Shape, Stage, expect_int16, expect_window
 
+_LOWEST = 1e-5  # of a cut-off, as a share of the samples a second
 TYPES = ("lowpass", "highpass", "bandpass", "bandstop")
 
 
@@ -132,7 +133,7 @@ class DecimateStage(Stage):
     Parameters
     ----------
     factor : int
-        2 or more. Of a window, the samples that the filter does not reach are lost.
+        2 to 51. Of a window, the samples that the filter does not reach are lost.
     """
 
     factor: int = 2
@@ -147,6 +148,12 @@ class DecimateStage(Stage):
     def add(self, to: ProgramBuilder, tensor: int, before: Shape) -> tuple[int, Shape]:
         """Append the filter."""
         expect_int16(before)
+        most = (MAX_TAPS - 1) // 20
+        if not 2 <= self.factor <= most:
+            raise UsageError(
+                f"factor = {self.factor}: expected 2 to {most}; for more, put a second decimate"
+                " behind this one"
+            )
         if not before.stream:
             expect_window(before, 20 * self.factor + 1)
         edges = Edges.KEEP if before.stream else Edges.INSIDE
@@ -227,8 +234,8 @@ class FirStage(Stage):
         """Append the filter."""
         signal = optional_module("scipy.signal", "designing a filter", "scipy")
         cutoff = _cutoff_of(self.type, self.cutoff, before.rate, TYPES)
-        if self.taps < 1:
-            raise UsageError(f"taps = {self.taps}: expected 1 or more")
+        if not 1 <= self.taps <= MAX_TAPS:
+            raise UsageError(f"taps = {self.taps}: expected 1 to {MAX_TAPS}")
         if self.taps % 2 == 0 and self.type in ("highpass", "bandstop"):
             raise UsageError(f"taps = {self.taps}: a {self.type} needs an odd number")
         taps = signal.firwin(self.taps, cutoff, pass_zero=self.type, fs=before.rate)
@@ -313,9 +320,10 @@ def _cutoff(value: float | Sequence[float], rate: float, count: int) -> Any:
     if len(values) != count or not (np.diff(values) > 0).all():
         wanted = "one frequency" if count == 1 else "two frequencies, the lower one first"
         raise UsageError(f"cutoff = {value}: expected {wanted}, in Hz")
-    if not (values[0] > 0 and values[-1] < rate / 2):
+    least = rate * _LOWEST
+    if not (values[0] >= least and values[-1] < rate / 2):
         raise UsageError(
-            f"cutoff = {value}: expected Hz above 0 and below {rate / 2:g}, half of the samples a"
-            " second"
+            f"cutoff = {value}: expected Hz from {least:g} and below {rate / 2:g}, half of the"
+            " samples a second; decimate the signal first for lower ones"
         )
     return float(values[0]) if count == 1 else values.tolist()
