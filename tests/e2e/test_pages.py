@@ -25,6 +25,7 @@ PAGES = (
     "docs/streams.md",
     "docs/sounds.md",
     "examples/air_quality/README.md",
+    "examples/motion/README.md",
 )
 NEEDS = {"examples/air_quality/README.md": "AirQualityUCI.csv"}
 """Data files that are not in the project."""
