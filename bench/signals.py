@@ -21,6 +21,8 @@ from wingbeat.reference.matrix import matrix
 from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
+from wingbeat.reference.top_k import TopK
+from wingbeat.reference.vote import Vote
 from wingbeat.reference.window import Window
 
 ROWS = 3
@@ -75,6 +77,10 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
     for n, typecode in ((2, "H"), (4, "b"), (12, "b"), (10, "H"), (30, "h")):
         scores = draw.integers(0, 128, (ROWS, n)).astype(DTYPES[typecode])
         yield Detector(n, 64 * 256, 32 * 256, 2, 3, typecode), (scores,)
+        for votes in (3, 20):
+            yield Vote(n, votes, typecode), (scores,)
+    for n, k in ((4, 2), (10, 3), (100, 5), (1000, 5), (30, 30)):
+        yield TopK(n, k), (_noise(draw, n),)
 
 
 def log_mels() -> Iterator[tuple[Operator, Operator, NDArray[np.int16]]]:

@@ -21,7 +21,7 @@ WB_COLD static uint32_t wb_score_size(uint32_t typecode) {
 }
 
 // Whether a score can be this.
-WB_COLD static int32_t wb_is_score(uint32_t typecode, int32_t value) {
+WB_COLD __attribute__((unused)) static int32_t wb_is_score(uint32_t typecode, int32_t value) {
     uint32_t least = typecode == 'b' ? 128 : typecode == 'h' ? 32768 : 0;
     return (uint32_t)value + least < (typecode == 'b' ? 256u : 65536u);
 }

@@ -1,7 +1,8 @@
 """After the model: from scores to detections, behind any model that gives scores.
 
 `with_detector` and `with_vote` take a program and give one that keeps what it needs from run to run
-(a program that takes a stream), whose decision is made over time. The output stays the model's.
+(a program that takes a stream), whose decision is made over time; the output stays the model's.
+`with_top_k` changes the output.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from .reference.dequantize import Dequantize
 from .reference.detector import FRACTION_BITS, Detector
 from .reference.scores import SCORE_TYPECODES, score_range
 from .reference.softmax8 import softmax
+from .reference.top_k import TopK
+from .reference.vote import Vote
 
 #: Rounding of scales to float32, which must not keep a score from a threshold.
 _SLACK = 1e-6
@@ -113,6 +116,85 @@ def with_detector(
     facts = {"threshold": threshold, "release": release, "smoothing": smoothing}
     meta = {**program.meta, "detector": {**facts, "hold_off": hold_off}}
     return _finished(builder, program, numbers, scores, detector, labels, meta, added)
+
+
+def with_vote(
+    program: Program,
+    n_votes: int,
+    *,
+    threshold: float | None = None,
+    reject_label: str = "reject",
+) -> Program:
+    """The program with what most of its last decisions say; see `wingbeat.reference.vote`.
+
+    Parameters
+    ----------
+    program : Program
+        See `with_detector`.
+    n_votes : int
+        Decisions that are counted, 1 to 255.
+    threshold : float, optional
+        A result whose largest score is below it votes for `reject_label`.
+    reject_label : str
+        A class of the model, or one more label.
+
+    Raises
+    ------
+    UsageError
+        The program gives no scores, or a number is out of range.
+    """
+    builder = ProgramBuilder(program.input)
+    numbers = builder.append(program)
+    added: list[str] = []
+    scores = _scores_of(program)
+    if threshold is None:
+        scores = replace(scores, tensor=numbers[scores.tensor])
+        least, labels, none = score_range(scores.typecode)[0], scores.labels, 0
+    else:
+        scores = _probabilities(builder, scores, numbers, added)
+        steps = _steps("threshold", threshold, scores)
+        least = scores.zero_point - (-steps >> FRACTION_BITS)
+        labels, none = _labels_with(scores.labels, reject_label)
+    vote = Vote(scores.count, n_votes, scores.typecode, least, none)
+    meta = {**program.meta, "vote": {"n_votes": n_votes, "threshold": threshold}}
+    return _finished(builder, program, numbers, scores, vote, labels, meta, added)
+
+
+def with_top_k(program: Program, k: int) -> Program:
+    """The program with its k largest scores as its output; its decision stays as it is.
+
+    Parameters
+    ----------
+    program : Program
+        See `with_detector`.
+    k : int
+        1 to 255.
+
+    Returns
+    -------
+    Program
+        Its output is int32 [k, 2]: a class and its score as the model stores it, largest first.
+        ``meta["top_k"]`` has the scale and the zero point of the scores.
+
+    Raises
+    ------
+    UsageError
+        The program gives no scores, or k is out of range.
+    """
+    builder = ProgramBuilder(program.input)
+    numbers = builder.append(program)
+    scores = _scores_of(program)
+    found = builder.add(TopK(scores.count, k, scores.typecode), numbers[scores.tensor])
+    stored = {"scale": scores.scale, "zero_point": scores.zero_point}
+    return builder.finish(
+        program.name,
+        found,
+        program.decision,
+        numbers[program.decision_tensor],
+        shape=(k, 2),
+        labels=program.labels,
+        meta={**program.meta, "top_k": stored},
+    )
 
 
 def _scores_of(program: Program) -> Scores:

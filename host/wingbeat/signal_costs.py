@@ -17,6 +17,8 @@ from .reference.matrix import Matrix
 from .reference.peak_normalize import PeakNormalize
 from .reference.power_spectrum import PowerSpectrum
 from .reference.remove_mean import RemoveMean
+from .reference.top_k import TopK
+from .reference.vote import Vote
 from .reference.window import Window
 
 
@@ -107,6 +109,17 @@ def _of_detector(operator: Detector) -> list[float]:
     return [1.0, operator.n_scores]
 
 
+def _of_vote(operator: Vote) -> list[float]:
+    return [1.0, operator.n_scores, operator.n_votes]
+
+
+def _of_top_k(operator: TopK) -> list[float]:
+    """Call, scores; comparisons of a place with a new score, as there are with random ones."""
+    n, k = operator.n_scores, operator.k
+    expected = sum(min(i, k) / 2 * min(1.0, k / max(i, 1)) for i in range(n))
+    return [1.0, n, expected]
+
+
 SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     PowerSpectrum: _of_power_spectrum,
     BandEnergies: _of_band_energies,
@@ -120,4 +133,6 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     PeakNormalize: _of_peak_normalize,
     Window: _of_window,
     Detector: _of_detector,
+    Vote: _of_vote,
+    TopK: _of_top_k,
 }

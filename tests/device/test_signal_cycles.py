@@ -24,6 +24,8 @@ from wingbeat.reference.moments import Moments
 from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
+from wingbeat.reference.top_k import TopK
+from wingbeat.reference.vote import Vote
 
 SPECTRUM_CYCLES = 100_000  # of 512 points
 BIQUAD_CYCLES = 30  # a sample and section
@@ -129,3 +131,9 @@ def test_detector(core: BareCore) -> None:
     for typecode, most in (("b", 127), ("h", 32767), ("H", 65535)):
         x = np.random.default_rng(2).integers(0, most, (1, 12)).astype(DTYPES[typecode])
         check_operator(core, Detector(12, 128 * most, 64 * most, 2, 3, typecode), x)
+
+
+def test_decisions(core: BareCore) -> None:
+    scores = loud_noise(2, 12)[1:]
+    check_operator(core, Vote(12, 9), scores)
+    check_operator(core, TopK(12, 3), scores)

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nets.files import net
-from wingbeat.after import with_detector
+from wingbeat.after import with_detector, with_top_k, with_vote
 from wingbeat.convert import convert
 from wingbeat.errors import UsageError
 from wingbeat.net.convert import convert_tflite
@@ -131,6 +131,38 @@ def test_a_class_of_the_model_can_mean_nothing() -> None:
     assert len(detecting.meta["layers"]) == len(detecting.calls)
     again = Program.decode(detecting.encode(), "m", detecting.labels)
     np.testing.assert_array_equal(decisions(again, x), found)
+
+
+@pytest.mark.parametrize("name", ["forest", "micro_speech"])
+def test_vote(name: str) -> None:
+    program, x = models()[name]
+    p = program.output.dequantize(program.run(x)).reshape(len(x), -1)
+    for threshold in (None, 0.5):
+        voting = with_vote(program, 5, threshold=threshold)
+        best = p.max(axis=1) >= (threshold or 0)
+        decided = np.where(best, p.argmax(axis=1), len(program.labels))
+        expected = []
+        for row in range(len(x)):
+            last = decided[max(0, row - 4) : row + 1][::-1].tolist()
+            expected.append(max(last, key=last.count))
+        np.testing.assert_array_equal(decisions(voting, x), expected)
+        assert voting.labels == (*program.labels, *(["reject"] if threshold else []))
+    assert with_vote(program, 3, threshold=0.9, reject_label=program.labels[0]).labels == (
+        program.labels
+    )
+
+
+def test_top_k() -> None:
+    program, x = models()["forest"]
+    found = with_top_k(program, 3)
+    pairs = found.run(x)
+    assert pairs.shape == (len(x), 3, 2)
+    p = program.run(x).astype(int)
+    np.testing.assert_array_equal(pairs[:, :, 1], -np.sort(-p, axis=1)[:, :3])
+    np.testing.assert_array_equal(np.take_along_axis(p, pairs[:, :, 0], 1), pairs[:, :, 1])
+    np.testing.assert_array_equal(found.predict(x), program.predict(x))
+    with pytest.raises(UsageError, match="k is 1 to 10, not 11"):
+        with_top_k(program, 11)
 
 
 def test_what_users_get_wrong_is_named() -> None:

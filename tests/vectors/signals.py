@@ -16,6 +16,8 @@ from vectors import (
     normalise,
     power_spectrum,
     samples,
+    top_k,
+    vote,
     window,
 )
 from wingbeat.reference import Operator
@@ -31,6 +33,8 @@ MODULES = (
     moments,
     window,
     detector,
+    vote,
+    top_k,
     downscale,
     normalise,
 )

@@ -16,6 +16,8 @@ from .normalise import Normalise
 from .peak_normalize import PeakNormalize
 from .power_spectrum import PowerSpectrum
 from .remove_mean import RemoveMean
+from .top_k import TopK
+from .vote import Vote
 from .window import Window
 
 SIGNALS = (
@@ -32,6 +34,8 @@ SIGNALS = (
     PeakNormalize,
     Window,
     Detector,
+    Vote,
+    TopK,
     Downscale,
     Normalise,
 )
