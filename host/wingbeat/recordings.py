@@ -28,7 +28,7 @@ EXTENSIONS = (".csv", ".parquet", ".npz", ".npy", ".wav")
 _GROUP_NAMES = ("group",)
 _RECORDING_NAMES = ("recording", "file")
 _TIME_NAMES = ("time", "timestamp")
-_USUAL_LABEL_NAMES = ("y", "class", "target", "activity")
+_USUAL_LABEL_NAMES = ("class", "target", "activity", "y")
 _EMPTY_CELLS = ["", "NA", "N/A", "nan", "NaN", "NAN", "null", "NULL", "None"]
 _SHOWN = 10
 

@@ -342,6 +342,25 @@ def cut_int16(
     UsageError
         `window`, `hop` or `scale` is out of range.
     """
+    steps, clipped = int16_steps(recordings, scale)
+    items = tuple(
+        replace(item, data=step) for item, step in zip(recordings.items, steps, strict=True)
+    )
+    return cut(replace(recordings, items=items), window, hop), clipped
+
+
+def int16_steps(
+    recordings: Recordings, scale: float | Sequence[float] = 1.0
+) -> tuple[list[NDArray[np.int16]], int]:
+    """Each recording as the board's sensor gives it, and how many samples are beyond int16.
+
+    Raises
+    ------
+    DataError
+        Next to nothing is left of the signal at this scale.
+    UsageError
+        `scale` is out of range.
+    """
     steps = [to_int16(item.data, scale) for item in recordings.items]
     exact = [np.asarray(item.data, np.float64) / np.asarray(scale) for item in recordings.items]
     error = [np.abs(real - step) for real, step in zip(exact, steps, strict=True)]
@@ -349,14 +368,11 @@ def cut_int16(
     if largest < _FEWEST_STEPS and any(bool(each.any()) for each in error):
         raise DataError(
             f"expected recordings that use the range of int16, got at most {largest} steps at scale"
-            f" {scale}, and rounding would lose the signal. Give the scale: real units per step,"
-            " such as 16 / 32768 for a sensor with a range of 16 g."
+            f" {scale}, and rounding would lose the signal. Give the scale (--scale): real units"
+            " per step, such as 16 / 32768 = 0.00049 for a sensor with a range of 16 g."
         )
     clipped = sum(int(np.count_nonzero(each > 0.5)) for each in error)
-    items = tuple(
-        replace(item, data=step) for item, step in zip(recordings.items, steps, strict=True)
-    )
-    return cut(replace(recordings, items=items), window, hop), clipped
+    return steps, clipped
 
 
 def fit_forest(

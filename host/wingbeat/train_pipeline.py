@@ -22,11 +22,11 @@ from .net.features import convert_on_int16
 from .nets import NETS, MakeNet
 from .pipeline import ModelOptions, Pipeline
 from .program import Program
-from .recordings import Recording, Recordings, optional_module, to_int16
+from .recordings import Recordings, optional_module, to_int16
 from .simulate import Event, Score, background_of, detections, score, simulate
 from .stages import Shape
 from .stream import Stream, pace_of
-from .train import MlpOptions, Progress, fit_forest, fit_mlp, versions
+from .train import MlpOptions, Progress, fit_forest, fit_mlp, int16_steps, versions
 from .windows import split_by_group, split_by_time
 
 _CALIBRATION = 500
@@ -50,6 +50,8 @@ class Features:
         Of a row, without its batch.
     skipped : int
         Recordings too short for a row.
+    clipped : int
+        Samples beyond int16 at the pipeline's scale.
     """
 
     x: NDArray[np.int16]
@@ -59,6 +61,7 @@ class Features:
     ends: NDArray[np.int64]
     shape: Shape
     skipped: int
+    clipped: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +118,8 @@ def compute_features(
     Raises
     ------
     DataError
-        No recording of some class gives a row, or their number of channels or rate is another than
-        the pipeline's.
+        No recording of some class gives a row, their number of channels or rate is another than the
+        pipeline's, or next to nothing is left of the signal at its scale.
     UsageError
         A stage does not fit.
     """
@@ -127,8 +130,9 @@ def compute_features(
     parts: list[NDArray[np.int16]] = []
     owners: list[NDArray[np.int64]] = []
     ends: list[NDArray[np.int64]] = []
-    for number, item in enumerate(recordings.items):
-        results = Stream(program).results(_samples(item, pipeline, window))
+    steps, clipped = int16_steps(recordings, pipeline.scale)
+    for number, samples in enumerate(steps):
+        results = Stream(program).results(_padded(samples, pipeline, window))
         parts.append(results.outputs.reshape(len(results.ends), program.output.n_elements))
         owners.append(np.full(len(results.ends), number, np.int64))
         ends.append(results.ends * (program.input.n_elements // n_channels))
@@ -153,6 +157,7 @@ def compute_features(
         np.concatenate(ends),
         shape,
         skipped,
+        clipped,
     )
 
 
@@ -166,14 +171,14 @@ def _check(recordings: Recordings, pipeline: Pipeline) -> int:
     if recordings.rate is not None and abs(recordings.rate / pipeline.rate - 1) > 0.01:
         raise DataError(
             f"expected {pipeline.rate:g} samples a second for {pipeline.name}, the recordings have"
-            f" {recordings.rate:g}: set rate in the pipeline, or resample the recordings"
+            f" {recordings.rate:g}: say so with --rate {recordings.rate:g}, or in the pipeline's"
+            " file, or resample the recordings"
         )
     return n_channels
 
 
-def _samples(item: Recording, pipeline: Pipeline, window: int) -> NDArray[np.int16]:
-    """Steps of int16; between zeros where the pipeline pads what is too short."""
-    steps = to_int16(item.data, pipeline.scale)
+def _padded(steps: NDArray[np.int16], pipeline: Pipeline, window: int) -> NDArray[np.int16]:
+    """Between zeros, where the pipeline pads what is too short."""
     missing = window - len(steps)
     if pipeline.pad and missing > 0:
         front = missing // 2
@@ -224,6 +229,8 @@ def train_pipeline(
     if features is None:
         tell(f"computing features of {len(recordings.items)} recordings")
         features = compute_features(recordings, pipeline)
+    if features.clipped:
+        tell(f"{features.clipped} samples are beyond int16 at this scale and were clipped")
     train, test = split or _split(pipeline, features, n_channels, test_fraction, seed)
     tell(f"training on {len(train)} rows")
     model, expected = _fit(
@@ -251,6 +258,7 @@ def train_pipeline(
         "train_rows": len(train),
         "test_rows": len(test),
         "skipped_recordings": features.skipped,
+        "clipped_samples": features.clipped,
         "quantization_loss": loss,
         "versions": versions(),
         "result": report.to_json(),
@@ -279,7 +287,8 @@ def _detections(
     for number in np.unique(features.recording[test]):
         item = recordings.items[number]
         begin = int(features.ends[test][features.recording[test] == number].min()) - window
-        samples = _samples(item, pipeline, window)[max(begin, 0) :]
+        steps = _padded(to_int16(item.data, pipeline.scale), pipeline, window)
+        samples = steps[max(begin, 0) :]
         played = simulate(program, samples, pipeline.rate)
         found += [
             Event(each.start + at, each.end + at, each.label)

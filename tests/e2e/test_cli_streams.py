@@ -318,6 +318,24 @@ def test_what_users_get_wrong_in_simulate_is_named(long: Path) -> None:
     assert "expected one recording [time, channels]" in fails(1, *go, long / "rows.npy")
 
 
+def test_rate_and_scale_of_the_recordings(tmp_path: Path) -> None:
+    """A preset for a sensor that is read otherwise: readings in g, 100 a second."""
+    rng = np.random.default_rng(1)
+    for number in range(12):
+        label = ("rest", "shake")[number % 2]
+        path = tmp_path / "data" / label / f"p{number // 2}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, rng.normal(0, (0.02, 0.7)[number % 2], (1000, 3)))
+    make = ("train", tmp_path / "data", "-o", tmp_path / "m.wbp", "--pipeline", "motion")
+    assert "Give the scale (--scale)" in fails(1, *make)
+    assert "rate = -1.0: expected a number above 0" in fails(2, *make, "--rate", -1)
+    trained = ok_json(*make, "--scale", 0.000488, "--rate", 100, "--group-pattern", r"p\d+")
+    assert trained["window_seconds"] == 2.56
+    program = Program.load(tmp_path / "m.wbp")
+    assert program.rate == 100
+    assert program.meta["training"]["scale"] == 0.000488
+
+
 def test_detections_from_recordings_to_the_module(tmp_path: Path) -> None:
     """`[after]` in a pipeline's file: a program that reports by itself, the same on a target."""
     for number, item in enumerate(tones().items):

@@ -112,6 +112,19 @@ def test_recordings_have_to_fit() -> None:
         )
 
 
+def test_recordings_in_real_units_need_a_scale() -> None:
+    """Readings in g would be 0, 1 and 2."""
+    items = tuple(replace(item, data=item.data / 4096) for item in tones().items)
+    recordings = replace(tones(), items=items)
+    pipeline = parse_pipeline(TONES.format(kind="log_mel"), "tones")
+    with pytest.raises(DataError, match="rounding would lose the signal"):
+        compute_features(recordings, pipeline)
+    features = compute_features(recordings, replace(pipeline, scale=1 / 4096))
+    assert np.array_equal(features.x, compute_features(tones(), pipeline).x)
+    assert features.clipped == 0
+    assert compute_features(recordings, replace(pipeline, scale=1 / 65536)).clipped > 100
+
+
 @pytest.mark.parametrize("dtype", ["int16", "uint8", "int32", "float32"])
 def test_wav_files_become_int16(tmp_path: Path, dtype: str) -> None:
     wave = np.sin(np.arange(200) / 7) * 0.5

@@ -127,8 +127,14 @@ def train(
         str | None,
         typer.Option(
             help="Real units per step of int16, one number or one per channel with commas between."
-            " By default 1: raw sensor values.",
+            " By default a pipeline's own, or 1: raw sensor values.",
             rich_help_panel="Recordings",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Samples a second, instead of a pipeline's own.", rich_help_panel="Recordings"
         ),
     ] = None,
     statistics: Annotated[
@@ -208,6 +214,7 @@ def train(
     of_recordings: dict[str, object] = {
         "--hop": hop,
         "--scale": scale,
+        "--rate": rate,
         "--statistics": statistics,
         "--channels": channels,
         "--recording": recording,
@@ -223,10 +230,13 @@ def train(
                 "--dtype": dtype,
                 "--window": window,
                 "--hop": hop,
-                "--scale": scale,
                 "--statistics": statistics,
             }
         )
+        if scale is not None:
+            chosen = replace(chosen, scale=_scale(scale))
+        if rate is not None:
+            chosen = replace(chosen, rate=rate)
         if model is not None:
             chosen = replace(chosen, model=replace(chosen.model, kind=model.value))
     if chosen is not None and chosen.input == "stream":
@@ -286,7 +296,7 @@ def train(
             assert isinstance(options, ForestOptions)
             trained = _on_recordings(
                 data,
-                reading,
+                {**reading, "rate": rate},
                 name=name,
                 window=window,
                 hop=max(1, window // 2) if hop is None else hop,
