@@ -33,6 +33,7 @@ from wingbeat.blobs import blobs_of  # noqa: E402
 from wingbeat.errors import DeviceError, TargetError, WingbeatError  # noqa: E402
 from wingbeat.files import write_atomic  # noqa: E402
 from wingbeat.mpy import Mpy  # noqa: E402
+from wingbeat.prefer import fastest  # noqa: E402
 from wingbeat.runner import push_module, run_module  # noqa: E402
 from wingbeat.stream import Stream, pace_of  # noqa: E402
 from wingbeat.targets import TARGETS, Target, open_target  # noqa: E402
@@ -161,7 +162,7 @@ def _core_bytes(arch: str) -> int:
 
 def _on_target(target: Target, workload: Workload) -> Figures:
     """The figures of one target; none where the model does not fit its heap."""
-    module = assemble(workload.program, target.arch)
+    module = assemble(fastest(workload.program, target.arch), target.arch)
     figures: Figures = {
         "code_bytes": _core_bytes(target.arch) + sum(module.kernel_sizes.values()),
         "file_bytes": len(module.data),

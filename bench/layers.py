@@ -13,7 +13,8 @@ from wingbeat.reference.activations import Quantization
 from wingbeat.reference.argmax import argmax
 from wingbeat.reference.arithmetic import Side, add, mul
 from wingbeat.reference.concat import concat
-from wingbeat.reference.conv import conv2d, output_size, same_padding
+from wingbeat.reference.conv import Conv2D, conv2d, output_size, same_padding
+from wingbeat.reference.conv_pairs import conv_pairs
 from wingbeat.reference.dense import dense
 from wingbeat.reference.depthwise import depthwise2d
 from wingbeat.reference.dequantize import dequantize
@@ -64,6 +65,14 @@ def layers() -> Iterator[tuple[Operator, Inputs]]:
             rescale(n, 0.001, 0, numbers),
         ):
             yield operator, _rows(draw, operator)
+
+    found = 0
+    while found < LAYERS:
+        conv = _conv(draw)
+        pairs = conv_pairs(conv) if isinstance(conv, Conv2D) else None
+        if pairs is not None:
+            yield pairs, _rows(draw, pairs)
+            found += 1
 
 
 def _rows(draw: np.random.Generator, operator: Operator) -> Inputs:

@@ -25,6 +25,7 @@ from .reference import (
     AveragePool,
     Cast,
     Conv2D,
+    ConvPairs,
     Dense,
     Depthwise,
     Depthwise3x3,
@@ -284,6 +285,21 @@ def _of_conv(operator: Conv2D) -> list[float]:
     ]
 
 
+def _of_conv_pairs(operator: ConvPairs) -> list[float]:
+    """Call; four pixels, their inputs; copied patches, their runs and inputs; two channels of four
+    pixels, their inputs, those whose limits are not int8's or that are rounded away from 0.
+    """
+    window, patch = operator.window, operator.patch
+    fours = -(-window.out_shape[0] * window.out_shape[1] // 4)
+    copied = _outside(window) if window.shape[2] % 4 == 0 else 4 * fours
+    records = fours * len(operator.weights) / 2
+    slow = operator.away or (operator.low, operator.high) != (-128, 127)
+    return [
+        *(1.0, fours, fours * patch, copied, copied * window.kernel[0], copied * patch),
+        *(records, records * patch, records * slow),
+    ]
+
+
 def _outside(window: Window) -> int:
     """Pixels whose patch is copied, since it hangs over the edge or has gaps in a row."""
     pixels = window.out_shape[0] * window.out_shape[1]
@@ -453,6 +469,7 @@ _TERMS: dict[type, Callable[[Any], list[float]]] = {
     Add: _of_arithmetic,
     Mul: _of_arithmetic,
     Conv2D: _of_conv,
+    ConvPairs: _of_conv_pairs,
     Dense: _of_dense,
     Depthwise: _of_depthwise,
     Depthwise3x3: _of_depthwise,

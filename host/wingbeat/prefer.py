@@ -1,10 +1,11 @@
 """Small or fast: what a program can trade, and what that costs and buys.
 
-No form of a layer stores its weights expanded: a weight is a byte in all of them. What differs is
-how many kernels a module carries, and how long they are. With `size`, a layer uses a kernel that
-the module has anyway, or a shorter one. A dense layer is a convolution of one pixel, exactly,
-though slower, since convolutions are made for three pixels at a time; a pool over a whole map is
-a mean.
+With `size`, a layer uses a kernel that the module has anyway, or a shorter one. A dense layer is a
+convolution of one pixel, exactly, though slower, since convolutions are made for three pixels at a
+time; a pool over a whole map is a mean. A weight is a byte in all of these.
+
+With `speed`, convolutions have weights of two bytes on processors that multiply halves of words,
+if the board's heap has room for them.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from .describe import describe
 from .program import Program, ProgramBuilder
 from .reference import AveragePool, Conv2D, Dense, Mean, Operator
 from .reference.conv import MAX_CHANNELS, Window
+from .reference.conv_pairs import ConvPairs, conv_pairs
 from .reference.mean import mean_of_pool
 
 CHOICES = ("speed", "size")
 
+_WIDE_ARCHS = ("armv7emsp",)
+"""Whose processors multiply halves of words, so that wide weights are faster."""
+
 
 @dataclass(frozen=True)
 class Trade:
-    """One layer in its two forms.
+    """One layer in its two forms, as it is and another one.
 
     Attributes
     ----------
@@ -33,9 +38,10 @@ class Trade:
         Number of the operator, from 0.
     what : str
     program_bytes : int
-        More bytes of the program with `size`; negative if it has fewer.
+        More bytes of the program in the other form; negative if it has fewer.
     cycles : float or None
-        More cycles with `size`, estimated from emulated ones of a Cortex-M0+; None if not known.
+        More of what is counted in the other form: of a small one cycles, estimated from emulated
+        ones of a Cortex-M0+; of a wide one instructions of its architecture. None if not known.
     """
 
     layer: int
@@ -46,7 +52,7 @@ class Trade:
 
 @dataclass(frozen=True)
 class Choice:
-    """A program in its small form, beside the fast one.
+    """A program in another form, small or wide.
 
     Attributes
     ----------
@@ -64,7 +70,7 @@ class Choice:
     instead: tuple[str, ...]
 
     def bytes_saved(self, arch: str) -> int:
-        """Bytes of the module on boards of an architecture that the small form saves."""
+        """Bytes of the module on boards of an architecture that this form saves."""
         blobs = blobs_of(arch)
         without, instead = (
             sum(len(blobs.kernel(name).code) for name in names)
@@ -77,12 +83,31 @@ def small_form(program: Program) -> Choice | None:
     """The small form of a program; None if it has but one."""
     operators = [call.operator for call in program.calls]
     other = {**_dense_as_conv(operators), **_pools_as_means(operators)}
-    if not other:
-        return None
+    return _choice(program, other, "armv6m") if other else None
+
+
+def wide_form(program: Program, arch: str) -> Choice | None:
+    """The program with wide weights, if those are faster on an architecture; None if not."""
+    operators = [call.operator for call in program.calls]
+    convolutions = [each for each in operators if isinstance(each, Conv2D)]
+    found = ((id(each), conv_pairs(each)) for each in convolutions)
+    other: dict[int, Operator] = {key: wide for key, wide in found if wide is not None}
+    return _choice(program, other, arch) if other and arch in _WIDE_ARCHS else None
+
+
+def fastest(program: Program, arch: str) -> Program:
+    """The form of a program that is the fastest on an architecture."""
+    wide = wide_form(program, arch)
+    return program if wide is None else wide.program
+
+
+def _choice(program: Program, other: dict[int, Operator], arch: str) -> Choice:
+    """The program with other operators, by the identity of those before; counts are of `arch`."""
+    operators = [call.operator for call in program.calls]
     before = {operator.KERNEL for operator in operators}
     after = {other.get(id(operator), operator).KERNEL for operator in operators}
     trades = tuple(
-        _trade(program, number, other[id(operator)])
+        _trade(program, number, other[id(operator)], arch)
         for number, operator in enumerate(operators)
         if id(operator) in other
     )
@@ -121,13 +146,15 @@ def _as_conv(dense: Dense) -> Conv2D:
     return Conv2D(window, 0, dense.weights, dense.scale)
 
 
-def _trade(program: Program, number: int, other: Operator) -> Trade:
+def _trade(program: Program, number: int, other: Operator, arch: str) -> Trade:
     call = program.calls[number]
     more = len(other.encode()) - len(call.operator.encode())
-    before, after = (count_of(operator, "armv6m") for operator in (call.operator, other))
+    before, after = (count_of(operator, arch) for operator in (call.operator, other))
     cycles = None if before is None or after is None else after - before
-    form = "a mean" if isinstance(other, Mean) else "a convolution of one pixel"
-    what = f"{describe(call.operator)}: as {form}"
+    form = "as a mean" if isinstance(other, Mean) else "as a convolution of one pixel"
+    if isinstance(other, ConvPairs):
+        form = "weights of two bytes"
+    what = f"{describe(call.operator)}: {form}"
     return Trade(number, what, more, cycles)
 
 

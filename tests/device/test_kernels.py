@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from device.harness import NOT_DUE, OK, Kernels, kernel_names
-from vectors import Case, all_cases, bad_cases, conv, depthwise, mean, operands_of, pool
+from vectors import (
+    Case,
+    all_cases,
+    bad_cases,
+    conv,
+    conv_pairs,
+    depthwise,
+    mean,
+    operands_of,
+    pool,
+)
 from vectors.dense import small_layers
 from vectors.elementwise import small_elementwise_operators
 from vectors.forest import small_operator, sound_operators
@@ -106,6 +116,7 @@ def _small_operators() -> Iterator[Operator]:
     yield Probability(1, 30)
     yield from small_layers()
     yield from conv.small_operators()
+    yield from conv_pairs.small_operators()
     yield from small_elementwise_operators()
     yield from depthwise.small_layers()
     yield from pool.small_operators()

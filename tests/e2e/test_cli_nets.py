@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from nets.files import FOLDER, net
 from tflm import Operation, Tensor, model_bytes
+from wingbeat.boards import board_named
 from wingbeat.cli import app
 from wingbeat.net.convert import convert_tflite
 from wingbeat.program import Program
@@ -89,3 +91,36 @@ def test_a_net_runs_from_its_file(tmp_path: Path) -> None:
     answers, words = tmp_path / "answers.npy", FOLDER / "micro_speech_words.npy"
     ok("run", out, words, answers, "--on", "unix", "--predict")
     assert np.load(answers).tolist() == [2, 3, 0, 0]
+
+
+def test_wide_weights_where_the_heap_has_room(tmp_path: Path) -> None:
+    out = tmp_path / "kws.mpy"
+    kws = FOLDER / "kws.tflite"
+    for options, chosen, kernel in (
+        (("--board", "pico2"), True, "conv_pairs"),
+        (("--arch", "armv7emsp"), True, "conv_pairs"),
+        (("--board", "pico2", "--prefer", "size"), False, None),
+    ):
+        document = json.loads(ok("convert", kws, "-o", out, *options, "--json"))
+        assert document["wide"]["chosen"] is chosen
+        assert document["wide"]["bytes"] > 19_000
+        assert document["wide"]["instructions"] < -1_000_000
+        assert [layer["layer"] for layer in document["wide"]["layers"]] == [0, 2, 4, 6, 8]
+        assert ("conv_pairs" in document["bytes"]["kernels"]) is (kernel is not None)
+    text = " ".join(ok("convert", kws, "-o", out, "--board", "pico2").split())
+    assert "wide weights yes: +2" in text
+    assert json.loads(ok("convert", kws, "-o", out, "--board", "pico", "--json"))["wide"] is None
+
+
+def test_no_wide_weights_where_they_do_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(board_named("pico2"), heap=70_000)
+    monkeypatch.setattr("wingbeat.boards.boards", lambda: {"pico2": small})
+    out = tmp_path / "kws.mpy"
+    for options in ((), ("--prefer", "speed")):
+        document = json.loads(
+            ok("convert", FOLDER / "kws.tflite", "-o", out, "--board", "pico2", "--json", *options)
+        )
+        assert not document["wide"]["chosen"]
+        assert "conv_pairs" not in document["bytes"]["kernels"]

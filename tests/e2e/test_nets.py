@@ -13,6 +13,7 @@ from nets.compare import few_nets_of_all_kinds
 from nets.files import FOLDER, NAMES, net
 from tflm import run_rows
 from wingbeat.net.convert import convert_tflite
+from wingbeat.prefer import fastest
 from wingbeat.program import Decision, Program
 from wingbeat.runner import run_module
 from wingbeat.targets import TARGETS, open_target
@@ -27,6 +28,11 @@ ROWS_ON_TARGETS = 3
 @cache
 def program(name: str) -> Program:
     return convert_tflite(net(name), name=name)
+
+
+def forms_of(plain: Program, arch: str) -> list[Program]:
+    wide = fastest(plain, arch)
+    return [plain] if wide is plain else [plain, wide]
 
 
 def rows_of(name: str, count: int) -> NDArray[np.int8]:
@@ -56,9 +62,11 @@ def test_the_reference_answers_as_tflm(name: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_targets_answer_as_tflm(target: str, name: str) -> None:
     rows = rows_of(name, ROWS_ON_TARGETS)
+    expected = tflm(name, rows)
     with open_target(target) as machine:
-        found = run_module(machine, program(name).assemble(machine.arch), rows)
-    assert np.array_equal(found.outputs, tflm(name, rows))
+        for form in forms_of(program(name), machine.arch):
+            found = run_module(machine, form.assemble(machine.arch), rows)
+            assert np.array_equal(found.outputs, expected)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -66,8 +74,9 @@ def test_random_nets_answer_as_tflm(target: str) -> None:
     """A few that have every operator."""
     with open_target(target) as machine:
         for random in few_nets_of_all_kinds():
-            found = run_module(machine, random.program.assemble(machine.arch), random.rows)
-            assert found.outputs.tobytes() == random.expected.tobytes(), random
+            for form in forms_of(random.program, machine.arch):
+                found = run_module(machine, form.assemble(machine.arch), random.rows)
+                assert found.outputs.tobytes() == random.expected.tobytes(), random
 
 
 def test_words_are_heard() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wingbeat.net.convert import convert_tflite
-from wingbeat.prefer import small_form
+from wingbeat.prefer import fastest, small_form, wide_form
 from wingbeat.reference import AveragePool
 from wingbeat.reference.mean import mean_of_pool
 from wingbeat.reference.pool import pool2d
@@ -58,3 +58,30 @@ def test_other_pools_are_no_means() -> None:
 
 def test_nets_without_convolutions_have_one_form() -> None:
     assert small_form(convert_tflite(NETS / "ad.tflite")) is None
+
+
+def test_wide_form_of_kws_gives_the_same_where_halves_of_words_are_multiplied() -> None:
+    program = convert_tflite(NETS / "kws.tflite")
+    choice = wide_form(program, "armv7emsp")
+    assert choice is not None
+    assert fastest(program, "armv7emsp").hash == choice.program.hash
+    x = np.random.default_rng(1).integers(-128, 128, (20, *program.input.shape)).astype(np.int8)
+    assert np.array_equal(choice.program.run(x), program.run(x))
+    assert [trade.layer for trade in choice.trades] == [0, 2, 4, 6, 8]
+    # A byte more for each of 4 times 64 x 64 weights and 40 x 64 of the first layer; 8 bytes more
+    # for each of the 5 times 64 channels, less a head of scales.
+    weights, channels = 4 * 64 * 64 + 40 * 64, 5 * 64
+    more = sum(trade.program_bytes for trade in choice.trades)
+    assert abs(more - weights - 8 * channels) < 5 * 10
+    assert all(trade.cycles is not None and trade.cycles < -100_000 for trade in choice.trades)
+    wide, plain = (len(each.assemble("armv7emsp").data) for each in (choice.program, program))
+    assert abs(wide - plain + choice.bytes_saved("armv7emsp")) < 32
+    assert choice.program.meta["layers"] == program.meta["layers"]
+    assert choice.program.arena <= program.arena + 64
+
+
+def test_other_processors_have_no_wide_form() -> None:
+    program = convert_tflite(NETS / "kws.tflite")
+    for arch in ("armv6m", "armv7m", "rv32imc", "xtensawin", "x64"):
+        assert wide_form(program, arch) is None
+        assert fastest(program, arch) is program

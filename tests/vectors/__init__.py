@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from vectors import (
     cast,
     conv,
+    conv_pairs,
     dense,
     depthwise,
     elementwise,
@@ -40,6 +41,7 @@ _MODULES = (
     probability,
     forest,
     conv,
+    conv_pairs,
     dense,
     pool,
     mean,

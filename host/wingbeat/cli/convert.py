@@ -28,7 +28,7 @@ from wingbeat.errors import DataError, FormatError, ModelError, UsageError
 from wingbeat.forest.model import Forest
 from wingbeat.net.model import Graph
 from wingbeat.net.perceptron import Perceptron
-from wingbeat.prefer import Choice, small_form
+from wingbeat.prefer import Choice, small_form, wide_form
 from wingbeat.program import FORMAT_VERSION, Program
 
 _MANY = 0.02
@@ -181,9 +181,9 @@ def convert(
             _refuse_options({"--targets": targets is not None}, f"{source} are trees", "use --rows")
             _refuse_options({"--io": io is not None}, "--io is for nets", "use --dtype")
             program = _converted(model, source, called, dtype, labels, rows, missing, output_scale)
-        choice = small_form(program)
-        if choice is not None and _takes_small(prefer, program, target, board):
-            program = choice.program
+        small = small_form(program)
+        wide = None if target is None else wide_form(program, target)
+        program = _chosen(prefer, program, small, wide, target, board)
         module = None if target is None else program.assemble(target)
     if module is None:
         program.save(output)
@@ -197,20 +197,58 @@ def convert(
         )
     _warn_of_rounding(program)
     document = _document(output, program, module, board)
-    document["prefer"] = None if choice is None else _traded(choice, program, target)
+    document["prefer"] = None if small is None else _traded(small, program, target)
+    document["wide"] = None if wide is None or target is None else _widened(wide, program, target)
     emit(as_json, document, *_shown(document, program))
 
 
-def _takes_small(
-    prefer: Prefer | None, program: Program, arch: str | None, board: str | None
-) -> bool:
-    """Whether the small form is asked for, or the fast one does not fit the board's heap."""
-    if prefer is not None or arch is None or board is None:
-        return prefer is Prefer.SIZE
+def _chosen(
+    prefer: Prefer | None,
+    program: Program,
+    small: Choice | None,
+    wide: Choice | None,
+    arch: str | None,
+    board: str | None,
+) -> Program:
+    """The form that is asked for; else the fastest that fits the board's heap."""
+    forms = [each.program for each in (wide,) if each is not None]
+    forms.append(program)
+    if small is not None and prefer is not Prefer.SPEED:
+        forms.append(small.program)
+    if prefer is Prefer.SIZE:
+        return forms[-1]
+    if arch is None or board is None:
+        return forms[0]
     from wingbeat.check import heap_need
 
     limit = board_named(board).heap
-    return limit is not None and heap_need(program.assemble(arch)).total > limit
+    for form in forms:
+        if limit is None or heap_need(form.assemble(arch)).total <= limit:
+            return form
+    return forms[-1]
+
+
+def _widened(wide: Choice, program: Program, arch: str) -> dict[str, Any]:
+    known = [trade.cycles for trade in wide.trades if trade.cycles is not None]
+    return {
+        "chosen": program is wide.program,
+        "bytes": -wide.bytes_saved(arch),
+        "instructions": sum(known) if len(known) == len(wide.trades) else None,
+        "layers": [asdict(trade) for trade in wide.trades],
+    }
+
+
+def _widened_in_words(widened: dict[str, Any]) -> str:
+    """What weights of two bytes cost and bought."""
+    instructions = widened["instructions"]
+    time = "" if instructions is None else f" and {instructions:+,.0f} instructions (estimated)"
+    difference = f"{widened['bytes']:+,} bytes{time}"
+    layers = "; ".join(
+        f"operator {trade['layer'] + 1}, {trade['what']}, {trade['program_bytes']:+,} bytes"
+        + ("" if trade["cycles"] is None else f" and {trade['cycles']:+,.0f} instructions")
+        for trade in widened["layers"]
+    )
+    return f"{'yes' if widened['chosen'] else 'no; they would be'}: {difference}. {layers}"
 
 
 def _traded(choice: Choice, program: Program, arch: str | None) -> dict[str, Any]:
@@ -408,6 +446,8 @@ def _shown(document: dict[str, Any], program: Program) -> list[Any]:
     }
     if document["prefer"]:
         rows["prefers"] = _traded_in_words(document["prefer"])
+    if document["wide"]:
+        rows["wide weights"] = _widened_in_words(document["wide"])
     shown: list[Any] = [Text(f"{document['file']}{where}")]
     shown.append(facts({key: value for key, value in rows.items() if value}))
     if "core" in sizes:

@@ -16,6 +16,7 @@ from ..errors import FormatError
 from .base import DTYPES
 from .cast import Cast
 from .conv import Conv2D
+from .conv_pairs import ConvPairs
 from .dense import Dense
 from .depthwise import Depthwise, Depthwise3x3
 from .elementwise import ELEMENTWISE
@@ -36,6 +37,7 @@ __all__ = [
     "AveragePool",
     "Cast",
     "Conv2D",
+    "ConvPairs",
     "Dense",
     "Depthwise",
     "Depthwise3x3",
@@ -90,6 +92,7 @@ _CLASSES = (
     Cast,
     Shift,
     Conv2D,
+    ConvPairs,
     Depthwise,
     Depthwise3x3,
     Dense,
