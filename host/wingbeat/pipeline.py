@@ -35,10 +35,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from .after import with_detector
+from .after import with_detector, with_vote
 from .errors import FormatError, UsageError, WingbeatError
 from .program import Decision, Descriptor, Program, ProgramBuilder
 from .reference.detector import MAX_SMOOTHING
+from .reference.vote import MAX_VOTES
 from .simulate import BACKGROUND
 from .stages import STAGES, JoinStage, Shape, Stage, WindowStage
 from .train import ForestOptions, MlpOptions, Options, Split
@@ -53,6 +54,7 @@ MODELS = (*TREES, "mlp", "net")
 INPUTS = ("stream", "rows")
 SPLITS = ("groups", "time")
 MAX_HOLD_OFF = 65535
+_THRESHOLD = 0.5
 _LARGEST = 1e9  # of a number in a file
 
 
@@ -101,8 +103,9 @@ class AfterOptions:
 
     Parameters
     ----------
-    threshold : float
-        A class starts at this score or more, 0 to 1.
+    threshold : float, optional
+        A class starts at this score or more, 0 to 1; 0.5 by default. With `vote`, a result below it
+        votes for none.
     release : float, optional
         And ends below this one; `threshold` by default.
     smoothing : float
@@ -116,25 +119,33 @@ class AfterOptions:
     background : sequence of str, optional
         Further classes that never start. By default those whose names say so: background, silence,
         noise, unknown, ...
+    vote : float
+        Instead of a detector: the result is what most of the results of so many seconds say.
     """
 
-    threshold: float = 0.5
+    threshold: float | None = None
     release: float | None = None
     smoothing: float = 0.0
     hold_off: float = 0.0
     reject: str = "reject"
     background: Sequence[str] | None = None
+    vote: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in (("smoothing", self.smoothing), ("hold_off", self.hold_off)):
-            if value < 0:
-                raise UsageError(f"{name} = {value}: expected seconds, 0 or more")
-        release = self.threshold if self.release is None else self.release
-        if not (0 <= release <= 1 and 0 <= self.threshold <= 1):
-            raise UsageError(f"threshold = {self.threshold}, release = {release}: expected 0 to 1")
+        for name in ("smoothing", "hold_off", "vote"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} = {getattr(self, name)}: expected seconds, 0 or more")
+        for name in ("threshold", "release"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"{name} = {value}: expected 0 to 1")
+        of_detector = ("release", "smoothing", "hold_off", "background")
+        wrong = [name for name in of_detector if getattr(self, name)]
+        if self.vote and wrong:
+            raise UsageError(f"{', '.join(wrong)}: not with vote; leave out one or the other")
 
     def behind(self, program: Program, per_second: float) -> Program:
-        """The program with the detector behind it.
+        """The program with the detector, or the vote, behind it.
 
         Parameters
         ----------
@@ -146,6 +157,8 @@ class AfterOptions:
         UsageError
             The program has no such class, or a number is out of range.
         """
+        if self.vote:
+            return self._vote(program, per_second)
         results = self.smoothing * per_second
         held = round(self.hold_off * per_second)
         if held > MAX_HOLD_OFF:
@@ -159,13 +172,22 @@ class AfterOptions:
             background = [label for label in known if label != self.reject]
         return with_detector(
             program,
-            threshold=self.threshold,
+            threshold=_THRESHOLD if self.threshold is None else self.threshold,
             release=self.release,
             smoothing=min(max(round(math.log2(results)), 0), MAX_SMOOTHING) if results else 0,
             hold_off=held,
             reject_label=self.reject,
             background=background,
         )
+
+    def _vote(self, program: Program, per_second: float) -> Program:
+        votes = max(1, round(self.vote * per_second))
+        if votes > MAX_VOTES:
+            raise UsageError(
+                f"vote = {self.vote}: expected at most {MAX_VOTES / per_second:.4g} seconds, which"
+                f" are {MAX_VOTES} results"
+            )
+        return with_vote(program, votes, threshold=self.threshold, reject_label=self.reject)
 
 
 @dataclass(frozen=True)

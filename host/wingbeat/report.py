@@ -106,10 +106,14 @@ def _after(pipeline: Pipeline) -> str:
     after = pipeline.after
     if after is None:
         return ""
-    release = after.threshold if after.release is None else after.release
+    threshold = 0.5 if after.threshold is None else after.threshold
+    if after.vote:
+        votes = "" if after.threshold is None else f", where scores below {threshold:g} are none"
+        return f"what most results of {after.vote:g} s say{votes}"
+    release = threshold if after.release is None else after.release
     smoothing = f"scores smoothed over {after.smoothing:g} s, " if after.smoothing else ""
     return (
-        f"{smoothing}a class starts at {after.threshold:g} and ends below {release:g}, at most one"
+        f"{smoothing}a class starts at {threshold:g} and ends below {release:g}, at most one"
         f" start in {after.hold_off:g} s"
     )
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from .errors import DataError, UsageError
 from .program import Decision, Program
 from .reference.detector import Detector
+from .reference.scores import score_range
+from .reference.vote import Vote
 from .runner import Pushed
 from .stream import Stream, pace_of
 
@@ -149,8 +151,13 @@ def background_of(program: Program, asked: Collection[str] | None = None) -> fro
     zero = names_of(program, np.zeros(1, np.int64))
     silent = {REJECT}
     for call in program.calls:
-        if isinstance(call.operator, Detector) and program.labels:
-            numbers = (call.operator.rejected, *call.operator.ignored)
+        operator = call.operator
+        numbers: tuple[int, ...] = ()
+        if isinstance(operator, Detector):
+            numbers = (operator.rejected, *operator.ignored)
+        elif isinstance(operator, Vote) and operator.least > score_range(operator.typecode)[0]:
+            numbers = (operator.rejected,)
+        if program.labels:
             silent.update(names_of(program, np.array(numbers, np.int64)))
     if asked is not None:
         for label in asked:

@@ -233,6 +233,26 @@ def test_detections_behind_the_model() -> None:
     assert program.meta["training"]["detections"]["seconds"] == trained.heard > 0
 
 
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_a_vote_behind_the_model(threshold: float | None) -> None:
+    text = TONES.format(kind="log_mel") + "[after]\nvote = 0.4"  # 3 results
+    text += "" if threshold is None else f"\nthreshold = {threshold}"
+    pipeline = parse_pipeline(text, "tones")
+    trained = train_pipeline(tones(), pipeline, name="tones", seed=3)
+    program, plain = trained.program, replace(pipeline, after=None).program(trained.model, 1)
+    assert program.labels == ("high", "low", "reject")[: 2 if threshold is None else 3]
+    assert background_of(program) == {"reject"}
+    day = np.concatenate([item.data for item in tones(9).items])
+    played, without = (simulate(each, day, 1000.0) for each in (program, plain))
+    scores = without.outputs * program.output.scale
+    votes = np.where(scores.max(axis=1) < (threshold or 0) - 1e-6, 2, scores.argmax(axis=1))
+    assert (np.count_nonzero(votes == 2) > 3) == (threshold is not None)
+    for i in range(2, len(votes)):
+        last = votes[i - 2 : i + 1].tolist()
+        wanted = max(last, key=lambda each: (last.count(each), last[::-1].index(each) * -1))
+        assert played.decisions[i] == wanted
+
+
 @pytest.mark.parametrize("model", ["mlp", "boosting", "tree"])
 def test_every_kind_of_model_may_have_something_behind_it(model: str) -> None:
     text = TONES.format(kind="log_mel").replace('"forest"', f'"{model}"') + "[after]\nhold_off = 2"
@@ -250,7 +270,9 @@ AFTER_WRONG = {
     "hold_off = -1": "after: hold_off = -1: expected seconds, 0 or more",
     "hold_off = 1e5": "after: hold_off = 100000.0: expected at most",
     "threshold = 0.5\nrelease = 0.6": "after: release 0.6 is above the threshold 0.5",
-    "threshold = 1.5": "after: threshold = 1.5, release = 1.5: expected 0 to 1",
+    "threshold = 1.5": "after: threshold = 1.5: expected 0 to 1",
+    "vote = 1\nhold_off = 2": "after: hold_off: not with vote",
+    "vote = 100": "after: vote = 100: expected at most 32.64 seconds, which are 255 results",
     "background = ['wind']": "after: no class 'wind'",
 }
 

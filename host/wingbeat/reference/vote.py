@@ -64,13 +64,14 @@ class Vote(StatefulOperator):
         return None
 
     @property
-    def _none(self) -> int:
+    def rejected(self) -> int:
+        """What a run decides for if no score is large enough."""
         return self.n_scores if self.none is None else self.none
 
     def encode(self) -> bytes:
         """Return u8 n_scores, n_votes, typecode, none, i32 least."""
         code = self.typecode.encode()
-        return _STRUCT.pack(self.n_scores, self.n_votes, code, self._none, self.least)
+        return _STRUCT.pack(self.n_scores, self.n_votes, code, self.rejected, self.least)
 
     @classmethod
     def _read(cls, params: bytes) -> Vote:
@@ -108,7 +109,7 @@ class Vote(StatefulOperator):
         """What most decisions say after each row."""
         (x,), (kept,) = inputs, memory
         wide = x.astype(np.int64)
-        decided = np.where(wide.max(axis=1) >= self.least, wide.argmax(axis=1), self._none)
+        decided = np.where(wide.max(axis=1) >= self.least, wide.argmax(axis=1), self.rejected)
         votes = [int(each) for each in kept]
         result = np.empty((len(x), 1), np.int16)
         for row, decision in enumerate(decided.tolist()):
