@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from .after import with_detector, with_vote
+from .augment import AugmentOptions
 from .errors import FormatError, UsageError, WingbeatError
 from .program import Decision, Descriptor, Program, ProgramBuilder
 from .reference.detector import MAX_SMOOTHING
@@ -217,6 +218,8 @@ class Pipeline:
         What is tested: groups that were held out, or the last share of the time.
     after : AfterOptions, optional
         Without it, every result is the class of the largest score.
+    augment : AugmentOptions, optional
+        Changed copies of the recordings to train on.
     """
 
     name: str
@@ -230,6 +233,7 @@ class Pipeline:
     dtype: str = "float32"
     split: Split = "groups"
     after: AfterOptions | None = None
+    augment: AugmentOptions | None = None
 
     def __post_init__(self) -> None:
         for key, value, known in (("input", self.input, INPUTS), ("split", self.split, SPLITS)):
@@ -370,7 +374,7 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{name}: not TOML: {error}") from error
-    of_streams = ("rate", "channels", "scale", "pad", "stage", "after")
+    of_streams = ("rate", "channels", "scale", "pad", "stage", "after", "augment")
     _check_keys(name, document, {*of_streams, "input", "dtype", "split", "model"})
     rows = document.get("input") == "rows"
     wrong = [key for key in (of_streams if rows else ("dtype",)) if key in document]
@@ -398,6 +402,8 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
             raise FormatError(f"{name}: {key} = {value!r}: expected {_told(hints[key])}")
     if "after" in document:
         others["after"] = _made(f"{name}, after", AfterOptions, document["after"])
+    if "augment" in document:
+        others["augment"] = _made(f"{name}, augment", AugmentOptions, document["augment"])
     return Pipeline(name, float(rate), stages, options, **others)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .augment import augmented
 from .convert import convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
@@ -232,9 +233,13 @@ def train_pipeline(
     if features.clipped:
         tell(f"{features.clipped} samples are beyond int16 at this scale and were clipped")
     train, test = split or _split(pipeline, features, n_channels, test_fraction, seed)
-    tell(f"training on {len(train)} rows")
+    rows, learned = features, train
+    if pipeline.augment is not None:
+        tell("changing copies of the recordings to train on")
+        rows, learned = _with_copies(recordings, pipeline, features, train, test, seed)
+    tell(f"training on {len(learned)} rows")
     model, expected = _fit(
-        _Task(pipeline.model, features, train, test, name, recordings.labels, seed)
+        _Task(pipeline.model, rows, learned, test, name, recordings.labels, seed)
     )
     program = pipeline.program(model, n_channels)
     tell(f"testing on {len(test)} rows")
@@ -255,7 +260,7 @@ def train_pipeline(
         "groups_held_out": (
             [] if pipeline.split == "time" else [str(each) for each in np.unique(groups)]
         ),
-        "train_rows": len(train),
+        "train_rows": len(learned),
         "test_rows": len(test),
         "skipped_recordings": features.skipped,
         "clipped_samples": features.clipped,
@@ -272,6 +277,32 @@ def train_pipeline(
     return TrainedPipeline(
         program, model, report, features, train, test, answers, loss, scored, heard
     )
+
+
+def _with_copies(
+    recordings: Recordings,
+    pipeline: Pipeline,
+    features: Features,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    seed: int,
+) -> tuple[Features, NDArray[np.int64]]:
+    """Features with those of changed copies behind them, and the rows to train on."""
+    assert pipeline.augment is not None
+    ours = np.setdiff1d(features.recording[train], features.recording[test])
+    if len(ours) < len(np.unique(features.recording[train])):
+        raise UsageError(
+            f"{pipeline.name}: [augment] changes whole recordings, but some are both trained and"
+            " tested on: test other recordings (split by groups), or leave [augment] out"
+        )
+    items = augmented([recordings.items[number] for number in ours], pipeline.augment, seed)
+    if not items:
+        return features, train
+    copies = compute_features(replace(recordings, items=items), pipeline)
+    both = [(getattr(features, each), getattr(copies, each)) for each in ("x", "y", "groups")]
+    x, y, groups = (np.concatenate(each) for each in both)
+    more = np.arange(len(features.y), len(y))
+    return replace(features, x=x, y=y, groups=groups), np.append(train, more)
 
 
 def _detections(
@@ -319,7 +350,14 @@ def _plain(pipeline: Pipeline) -> dict[str, Any]:
     stages = [stage.described() for stage in pipeline.stages]
     after = None if pipeline.after is None else asdict(pipeline.after)
     model = asdict(pipeline.model)
-    return {"stages": stages, "model": model, "after": after, "pad": pipeline.pad}
+    augment = None if pipeline.augment is None else asdict(pipeline.augment)
+    return {
+        "stages": stages,
+        "model": model,
+        "after": after,
+        "augment": augment,
+        "pad": pipeline.pad,
+    }
 
 
 @dataclass(frozen=True, eq=False)

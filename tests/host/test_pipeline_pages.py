@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from wingbeat.augment import AugmentOptions
 from wingbeat.pipeline import AfterOptions, ModelOptions, Pipeline, parse_pipeline
 from wingbeat.stages import STAGES
 
@@ -43,7 +44,11 @@ def test_table_of_stages() -> None:
 
 @pytest.mark.parametrize(
     ("begin", "end", "kind"),
-    [("### Model", "### Detections", ModelOptions), ("### Detections", "", AfterOptions)],
+    [
+        ("### Model", "### Copies", ModelOptions),
+        ("### Copies", "### Detections", AugmentOptions),
+        ("### Detections", "", AfterOptions),
+    ],
 )
 def test_tables_of_parameters(begin: str, end: str, kind: Any) -> None:
     table = PAGE.partition(begin)[2]
@@ -54,7 +59,7 @@ def test_tables_of_parameters(begin: str, end: str, kind: Any) -> None:
 def test_table_of_the_top() -> None:
     table = PAGE.partition("### Stages")[0]
     found = set().union(*(words(cells[0]) for cells in rows(table)))
-    assert found == names(Pipeline) - {"name", "stages", "model", "after"}
+    assert found == names(Pipeline) - {"name", "stages", "model", "after", "augment"}
 
 
 @pytest.mark.parametrize("page", ["streams.md", "data.md"])
