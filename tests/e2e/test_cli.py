@@ -44,6 +44,7 @@ from wingbeat import Program
 from wingbeat.blobs import archs
 from wingbeat.boards import boards
 from wingbeat.cli import app
+from wingbeat.stages import STAGES
 from wingbeat.targets import TARGETS
 from wingbeat.version import __version__
 
@@ -249,6 +250,15 @@ class TestTabular:
         assert np.array_equal(np.load(tmp_path / "test.npy"), x[280:].astype(np.float32))
         assert trained["report"]["r2"] > 0.95
         assert trained["report"]["mae"] < 10
+
+    def test_stages_are_listed(self) -> None:
+        text = ok("train", "--stages")
+        for kind, stage in STAGES.items():
+            assert f" {kind} " in text
+            for each in dataclasses.fields(stage):  # type: ignore[arg-type]
+                assert f" {each.name}" in text
+        for part in ("tabular", "edges = ...", 'type = "lowpass"', "[after]", "hold_off = 0"):
+            assert part in text
 
     def test_refusals(self, folder: Path, tmp_path: Path) -> None:
         make = ("train", folder / "flowers.csv", "-o", tmp_path / "a.wbp", "--pipeline")

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from wingbeat.cli.options import Json, module_name, output_file, split_list
 from wingbeat.cli.output import Progress, described, emit, facts, in_words
+from wingbeat.cli.stages import show_stages
 from wingbeat.convert import TYPECODES
 from wingbeat.errors import UsageError
 from wingbeat.evaluate import ClassReport
@@ -64,6 +65,15 @@ def train(
             autocompletion=presets,
         ),
     ] = None,
+    stages: Annotated[
+        bool,
+        typer.Option(
+            "--stages",
+            help="Print the presets, and the stages of pipelines with their parameters.",
+            is_eager=True,
+            callback=show_stages,
+        ),
+    ] = False,
     trees: Annotated[
         int | None, typer.Option(min=1, help="Trees, or rounds of boosting. By default 10.")
     ] = None,
