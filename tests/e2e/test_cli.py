@@ -257,7 +257,14 @@ class TestTabular:
             assert f" {kind} " in text
             for each in dataclasses.fields(stage):  # type: ignore[arg-type]
                 assert f" {each.name}" in text
-        for part in ("tabular", "edges = ...", 'type = "lowpass"', "[after]", "hold_off = 0"):
+        for part in (
+            "tabular",
+            "edges = ...",
+            'type = "lowpass"',
+            "[after]",
+            "hold_off = 0",
+            "[augment]",
+        ):
             assert part in text
 
     def test_refusals(self, folder: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import scipy.signal
 from numpy.typing import NDArray
 
+from wingbeat.augment import AugmentOptions
 from wingbeat.errors import FormatError, UsageError, WingbeatError
 from wingbeat.pipeline import AfterOptions, ModelOptions, Pipeline, parse_pipeline
 from wingbeat.stages import STAGES, Shape
@@ -321,7 +322,8 @@ def _documents() -> Iterator[str]:
     for key in ("rate", "channels", "scale", "pad", "input", "split", "stage", "model", "after"):
         for value in VALUES:
             yield f"{key} = {value}\n" + (f"rate = 200\n{WINDOW}" if key != "stage" else "")
-    for table, options in (("model", ModelOptions), ("after", AfterOptions)):
+    tables = {"model": ModelOptions, "after": AfterOptions, "augment": AugmentOptions}
+    for table, options in tables.items():
         for each in fields(options):
             for value in VALUES:
                 yield f"rate = 200\n{WINDOW}[{table}]\n{each.name} = {value}\n"

@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wingbeat.augment import AugmentOptions
 from wingbeat.pipeline import AfterOptions, ModelOptions, presets
 from wingbeat.stages import STAGES
+
+_TABLES = {"augment": AugmentOptions, "model": ModelOptions, "after": AfterOptions}
 
 
 def show_stages(asked: bool) -> None:
@@ -29,8 +32,8 @@ def show_stages(asked: bool) -> None:
         stages.add_row(kind, _parameters(stage), Text(_first_sentence(stage)))
     console.print(stages)
     others = _table("table", "parameters")
-    for name, options in (("\\[model]", ModelOptions), ("\\[after]", AfterOptions)):
-        others.add_row(name, _parameters(options))
+    for name, options in _TABLES.items():
+        others.add_row(Text(f"[{name}]"), _parameters(options))
     console.print(others)
     console.print(
         Text("docs/streams.md, Pipelines, tells what each of them means, with an example.")
