@@ -18,6 +18,7 @@ from wingbeat.reference.fir import Edges, fir
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import matrix
+from wingbeat.reference.nearest import nearest
 from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
@@ -79,6 +80,8 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
         yield Detector(n, 64 * 256, 32 * 256, 2, 3, typecode), (scores,)
         for votes in (3, 20):
             yield Vote(n, votes, typecode), (scores,)
+    for n, k in ((6, 1), (40, 1), (40, 8), (12, 30), (200, 4)):
+        yield nearest(draw.normal(0, 500, (k, n))), (_noise(draw, n),)
     for n, k in ((4, 2), (10, 3), (100, 5), (1000, 5), (30, 30)):
         yield TopK(n, k), (_noise(draw, n),)
 

@@ -14,6 +14,7 @@ from .reference.fir import Edges, Fir
 from .reference.log2 import Log2
 from .reference.magnitude import Magnitude
 from .reference.matrix import Matrix
+from .reference.nearest import Nearest
 from .reference.peak_normalize import PeakNormalize
 from .reference.power_spectrum import PowerSpectrum
 from .reference.remove_mean import RemoveMean
@@ -120,6 +121,11 @@ def _of_top_k(operator: TopK) -> list[float]:
     return [1.0, n, expected]
 
 
+def _of_nearest(operator: Nearest) -> list[float]:
+    """Call with its root, centres, differences."""
+    return [1.0, len(operator.centres), operator.centres.size]
+
+
 SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     PowerSpectrum: _of_power_spectrum,
     BandEnergies: _of_band_energies,
@@ -135,4 +141,5 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     Detector: _of_detector,
     Vote: _of_vote,
     TopK: _of_top_k,
+    Nearest: _of_nearest,
 }

@@ -21,6 +21,7 @@ from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.moments import Moments
+from wingbeat.reference.nearest import nearest
 from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
@@ -137,3 +138,13 @@ def test_decisions(core: BareCore) -> None:
     scores = loud_noise(2, 12)[1:]
     check_operator(core, Vote(12, 9), scores)
     check_operator(core, TopK(12, 3), scores)
+
+
+def test_nearest(core: BareCore) -> None:
+    x = loud_noise(4, 24)
+    x[2] = 32767
+    check_operator(core, nearest(loud_noise(5, 24)), x)
+    check_operator(core, nearest(np.full((1, 24), -32768), shift=2), x)
+    # Of the loop; the rest is set up once for each centre.
+    long, short = (core.run(nearest(np.zeros((4, n))), loud_noise(1, n)) for n in (400, 200))
+    assert (long.cycles - short.cycles).max() <= 13 * 4 * 200

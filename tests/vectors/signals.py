@@ -13,6 +13,7 @@ from vectors import (
     log2,
     matrix,
     moments,
+    nearest,
     normalise,
     power_spectrum,
     samples,
@@ -35,6 +36,7 @@ MODULES = (
     detector,
     vote,
     top_k,
+    nearest,
     downscale,
     normalise,
 )

@@ -12,6 +12,7 @@ from .log2 import Log2
 from .magnitude import Magnitude
 from .matrix import Matrix
 from .moments import Moments
+from .nearest import Nearest
 from .normalise import Normalise
 from .peak_normalize import PeakNormalize
 from .power_spectrum import PowerSpectrum
@@ -36,6 +37,7 @@ SIGNALS = (
     Detector,
     Vote,
     TopK,
+    Nearest,
     Downscale,
     Normalise,
 )
