@@ -7,7 +7,7 @@ MicroPython's own of the same name and play a recording.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wingbeat import Program
@@ -24,19 +24,33 @@ def asked_for_target(what: str) -> str:
     return str(parser.parse_args().on)
 
 
-def write_files(name: str, *programs: Program, arch: str = "armv6m") -> Path:
-    """Write what goes on a board into build/examples/NAME: modules, and board/*."""
+def write_files(
+    name: str, *programs: Program, also: Sequence[str] = (), arch: str = "armv6m"
+) -> Path:
+    """Write what goes on a board into build/examples/NAME: modules, and board/*.
+
+    Parameters
+    ----------
+    also : sequence of str
+        Files of other examples: `EXAMPLE/board/FILE.py`.
+    """
     out = ROOT / "build" / "examples" / name
     out.mkdir(parents=True, exist_ok=True)
     for program in programs:
         program.assemble(arch).save(out / f"{program.name}.mpy")
-    for path in sorted((ROOT / "examples" / name / "board").glob("*.py")):
+    folder = ROOT / "examples"
+    for path in [*(folder / name / "board").glob("*.py"), *(folder / each for each in also)]:
         write_atomic(out / path.name, path.read_bytes())
     return out
 
 
 def play(
-    target: Target, name: str, *programs: Program, files: Mapping[str, bytes], timeout: float = 300
+    target: Target,
+    name: str,
+    *programs: Program,
+    files: Mapping[str, bytes],
+    also: Sequence[str] = (),
+    timeout: float = 300,
 ) -> list[str]:
     """Run board/main.py of an example on a target, and return the lines that it prints.
 
@@ -44,6 +58,8 @@ def play(
     ----------
     files : mapping of str to bytes
         What the stand-ins read.
+    also : sequence of str
+        Files of other examples: `EXAMPLE/board/FILE.py`, `EXAMPLE/standin/FILE.py`.
     """
     folder = ROOT / "examples" / name
     board = {path.name: path.read_bytes() for path in (folder / "board").glob("*.py")}
@@ -52,6 +68,7 @@ def play(
         **board,
         **{path.name: path.read_bytes() for path in (folder / "standin").glob("*.py")},
         **{f"{program.name}.mpy": program.assemble(target.arch).data for program in programs},
+        **{Path(each).name: (ROOT / "examples" / each).read_bytes() for each in also},
         **files,
     }
     return target.execute(main, everything, timeout=timeout).stdout.splitlines()

@@ -54,7 +54,7 @@ import time
 from array import array
 from machine import I2C, Pin
 from mpu6050 import MPU6050
-sensor = MPU6050(I2C(0, sda=Pin(4), scl=Pin(5), freq=400_000))
+sensor = MPU6050(I2C(0, sda=Pin(4), scl=Pin(5), freq=400_000), 50)
 block = array("h", bytes(12 * 64))
 for duration in (0, 200, 1000, 400, 5000, 100):
     time.sleep_ms(duration)

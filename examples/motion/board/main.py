@@ -5,10 +5,12 @@ from array import array
 
 from exercises_stream import Model
 from machine import I2C, Pin
-from mpu6050 import CHANNELS, MPU6050, RATE
+from mpu6050 import MPU6050
+
+RATE, CHANNELS = 50, 6
 
 model = Model()
-sensor = MPU6050(I2C(0, sda=Pin(4), scl=Pin(5), freq=400_000))
+sensor = MPU6050(I2C(0, sda=Pin(4), scl=Pin(5), freq=400_000), RATE)
 block = array("h", bytes(2 * CHANNELS * 64))
 view = memoryview(block)
 taken = 0

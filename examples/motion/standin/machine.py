@@ -1,9 +1,12 @@
-# Stands in for an MPU-6050 on the I2C bus: its FIFO fills with recording.bin, int16 [time, 6], 50
-# readings a second of the stand-in's time. Ends the program after the recording.
+# Stands in for an MPU-6050 on the I2C bus: its FIFO fills with recording.bin, int16 [time, axes], as
+# the stand-in's time passes. Ends the program after the recording.
 import time
 
-_BYTES = 12
 _FIFO_SIZE = 1024
+_SETTINGS = {  # what the recordings were made with: divider, low-pass, ranges; axes in the FIFO
+    50: (b"\x13\x03\x18\x18", 0x78),
+    1000: (b"\x00\x01\x18\x00", 0x08),
+}
 
 
 class Pin:
@@ -22,12 +25,13 @@ class I2C:
         """Let the sensor take the readings that are due."""
         registers = self.registers
         assert registers[0x6B] == 1, "asleep"
-        assert bytes(registers[0x19:0x1D]) == b"\x13\x03\x18\x18", "another rate or range"
-        assert registers[0x23] == 0x78
-        due = time.now * 50 // 1000 - self.sampled
+        rate = 1000 // (registers[0x19] + 1)
+        assert (bytes(registers[0x19:0x1D]), registers[0x23]) == _SETTINGS[rate]
+        size = 12 if registers[0x23] == 0x78 else 6
+        due = time.now * rate // 1000 - self.sampled
         self.sampled += due
-        data = self.file.read(due * _BYTES)
-        if len(data) < due * _BYTES:
+        data = self.file.read(due * size)
+        if len(data) < due * size:
             raise SystemExit
         if registers[0x6A] & 0x40:
             swapped = bytearray(data)
