@@ -266,12 +266,155 @@ static WB_APART void convolve_limited(
     convolve_map(copy, loops, at, taps, &rule, 0);
 }
 
+#if defined(__XTENSA__)
+
 static WB_APART void convolve_whole(
     const copy_t *copy, const loops_t *loops, const uint32_t *at, const taps_t *taps) {
     rule_t rule = rule_of(loops);
     rule.offset += rule.low << rule.shift;
     convolve_map(copy, loops, at, taps, &rule, 1);
 }
+
+#else
+
+// What convolve_channel() needs. Weights, and so sums, are twice as large there: with a factor of
+// coarse 2^14 + fine, floor(sum * factor / 2^13) is then 2 sum * coarse, which is exact, and the
+// high half of 2 sum * fine 2^18.
+typedef struct {
+    uint32_t coarse;
+    uint32_t fine; // times 2^18
+    uint32_t offset;
+    uint32_t shift;
+    uint32_t line;   // bytes of the copy, from a line of taps to the next
+    uint32_t weight; // the first word
+    uint32_t out_place;
+    uint32_t end;   // of the pairs of a line, set there
+    uint32_t pairs; // of a line, bytes of the copy
+    uint32_t odd;   // 1: a single place behind them
+    uint32_t out_line_rest;
+    uint32_t rest;     // bytes of the copy
+    uint32_t lines;    // left
+    uint32_t weights[5];
+    const uint32_t *at;
+    uint8_t *out;
+} channel_t;
+
+// The sum of an even place in r10, of the odd one behind it in r11.
+#define SUM_PAIR \
+    "ldrd r1, r4, [sp, #16]\n" \
+    "add r12, r0, r1\n" \
+    "ldrd r2, r3, [r0], #4\n" \
+    "smuad r10, r2, r4\n" \
+    "smultb r11, r2, r4\n" \
+    "smlabt r10, r3, r5, r10\n" \
+    "smlad r11, r3, r5, r11\n" \
+    "ldrd r2, r3, [r12]\n" \
+    "add r12, r1\n" \
+    "smlad r10, r2, r6, r10\n" \
+    "smlatb r11, r2, r6, r11\n" \
+    "smlabt r10, r3, r7, r10\n" \
+    "smlad r11, r3, r7, r11\n" \
+    "ldrd r2, r3, [r12]\n" \
+    "smlad r10, r2, r8, r10\n" \
+    "smlatb r11, r2, r8, r11\n" \
+    "smlabt r10, r3, r9, r10\n" \
+    "smlad r11, r3, r9, r11\n"
+
+// All outputs of a channel.
+//
+// r0: the copy, r5 to r9: weights, lr: the output; on the stack what channel_t has up to lines.
+__attribute__((naked, noinline)) static void convolve_channel(
+    const channel_t *channel __attribute__((unused))) {
+    __asm__(
+        "push {r4-r11, lr}\n"
+        "sub sp, #52\n"
+        "ldm r0!, {r1-r7}\n"
+        "stm sp, {r1-r7}\n"
+        "ldm r0!, {r1-r6}\n"
+        "add r7, sp, #28\n"
+        "stm r7, {r1-r6}\n"
+        "ldm r0, {r5-r9, r10, lr}\n"
+        "mov r0, r10\n"
+        "1:\n"
+        "ldr r2, [sp, #32]\n"
+        "cmp r2, #0\n"
+        "beq 3f\n"
+        "add r2, r0\n"
+        "str r2, [sp, #28]\n"
+        "2:\n"
+        SUM_PAIR
+        "ldm sp, {r1, r2, r3, r12}\n"
+        "smmla r4, r10, r2, r3\n"
+        "mla r10, r10, r1, r4\n"
+        "smmla r4, r11, r2, r3\n"
+        "mla r11, r11, r1, r4\n"
+        "ldrd r1, r2, [sp, #24]\n"
+        "asr r10, r10, r12\n"
+        "asr r11, r11, r12\n"
+        "ssat r10, #8, r10\n"
+        "ssat r11, #8, r11\n"
+        "strb r10, [lr]\n"
+        "strb r11, [lr, r1]\n"
+        "add lr, lr, r1, lsl #1\n"
+        "cmp r0, r2\n"
+        "bne 2b\n"
+        "3:\n"
+        "ldr r2, [sp, #36]\n"
+        "cmp r2, #0\n"
+        "beq 4f\n"
+        SUM_PAIR
+        "sub r0, #4\n"
+        "ldm sp, {r1, r2, r3, r12}\n"
+        "smmla r4, r10, r2, r3\n"
+        "mla r10, r10, r1, r4\n"
+        "ldr r1, [sp, #24]\n"
+        "asr r10, r10, r12\n"
+        "ssat r10, #8, r10\n"
+        "strb r10, [lr]\n"
+        "add lr, r1\n"
+        "4:\n"
+        "add r4, sp, #40\n"
+        "ldm r4, {r1, r2, r3}\n"
+        "add lr, r1\n"
+        "add r0, r2\n"
+        "subs r3, #1\n"
+        "str r3, [sp, #48]\n"
+        "bne 1b\n"
+        "add sp, #52\n"
+        "pop {r4-r11, pc}\n");
+}
+
+// Both halves of a word of weights times 2.
+static WB_INLINE uint32_t doubled(uint32_t word) {
+    return (word << 1) & ~0x10000u;
+}
+
+static WB_APART void convolve_whole(
+    const copy_t *copy, const loops_t *loops, const uint32_t *at, const taps_t *taps) {
+    const rule_t rule = rule_of(loops);
+    uint32_t factor = (rule.coarse << 13) + rule.fine;
+    channel_t channel;
+    channel.coarse = (factor + (1u << 13)) >> 14;
+    channel.fine = (factor - (channel.coarse << 14)) << 18;
+    channel.offset = rule.offset + (rule.low << rule.shift);
+    channel.shift = rule.shift;
+    channel.line = copy->taps_line * 2;
+    channel.weight = doubled(taps->words[0]);
+    channel.out_place = copy->out_place;
+    channel.pairs = copy->out_places / 2 * 4;
+    channel.odd = copy->out_places & 1;
+    channel.out_line_rest = copy->out_line_rest;
+    channel.rest = copy->rest * 4;
+    channel.lines = copy->out_lines;
+    for (uint32_t i = 0; i < 5; i++) {
+        channel.weights[i] = doubled(taps->words[i + 1]);
+    }
+    channel.at = at;
+    channel.out = loops->out;
+    convolve_channel(&channel);
+}
+
+#endif
 
 static WB_APART void run_pairs(const wb_call_t *call) {
     const depthwise_t *layer = depthwise_of(call);
