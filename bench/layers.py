@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.reference import DTYPES, Lookup, Operator
+from wingbeat.reference import DTYPES, Depthwise, Lookup, Operator
 from wingbeat.reference.activations import Quantization
 from wingbeat.reference.argmax import argmax
 from wingbeat.reference.arithmetic import Side, add, mul
@@ -24,6 +24,7 @@ from wingbeat.reference.pad import pad
 from wingbeat.reference.pool import pool2d
 from wingbeat.reference.quantize import quantize
 from wingbeat.reference.rescale import rescale
+from wingbeat.reference.small_conv import small_conv_of
 from wingbeat.reference.softmax8 import softmax
 
 ROWS = 2
@@ -65,6 +66,12 @@ def layers() -> Iterator[tuple[Operator, Inputs]]:
             rescale(n, 0.001, 0, numbers),
         ):
             yield operator, _rows(draw, operator)
+    own, found = np.random.default_rng(6), 0
+    while found < LAYERS:
+        operator = _small(own)
+        if operator is not None:
+            yield operator, _rows(own, operator)
+            found += 1
 
     found = 0
     while found < LAYERS:
@@ -164,6 +171,11 @@ def _depthwise(draw: np.random.Generator) -> Operator | None:
     bias = draw.integers(-2000, 2000, channels)
     scaling = _scaling(draw, weights, channels, kernel[0] * kernel[1])
     return depthwise2d(weights, bias, shape=shape, **settings, **scaling)
+
+
+def _small(draw: np.random.Generator) -> Operator | None:
+    layer = (_conv if draw.random() < 0.5 else _depthwise)(draw)
+    return small_conv_of(layer) if isinstance(layer, (Conv2D, Depthwise)) else None
 
 
 def _depthwise_3x3(draw: np.random.Generator) -> Operator:

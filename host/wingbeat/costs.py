@@ -36,6 +36,7 @@ from .reference import (
     Operator,
     Probability,
     Shift,
+    SmallConv,
     WindowStats,
 )
 from .reference.argmax import Argmax
@@ -300,6 +301,28 @@ def _of_conv_pairs(operator: ConvPairs) -> list[float]:
     ]
 
 
+def _of_small_conv(operator: SmallConv) -> list[float]:
+    """Call; runs of inputs, inputs, three outputs; over all channels three pixels, blocks,
+    products; depthwise channels, lines, rows of taps, taps.
+    """
+    window, (channels, patch) = operator.window, operator.weights.shape
+    taps = window.kernel[0] * window.kernel[1]
+    if not operator.depthwise:
+        threes = -(-window.out_shape[0] * window.out_shape[1] // 3)
+        blocks = threes * -(-channels // 4)
+        products = blocks * -(-patch // 4) * 4
+        packed = threes * taps, threes * patch
+        return [1.0, *packed, threes * channels, threes, blocks, products, 0, 0, 0, 0]
+    part = -(-window.out_shape[0] // 3)
+    lines = (part - 1) * window.stride[0] + window.kernel[0]
+    width = (window.out_shape[1] - 1) * window.stride[1] + window.kernel[1]
+    on_map = max(min(width - window.corner[1], window.shape[1]), 0)
+    threes = channels * part * window.out_shape[1]
+    packed = channels * lines, channels * lines * on_map + lines * width
+    rows = channels, channels * part, threes * window.kernel[0], threes * taps
+    return [1.0, *packed, threes, 0, 0, 0, *rows]
+
+
 def _outside(window: Window) -> int:
     """Pixels whose patch is copied, since it hangs over the edge or has gaps in a row."""
     pixels = window.out_shape[0] * window.out_shape[1]
@@ -470,6 +493,7 @@ _TERMS: dict[type, Callable[[Any], list[float]]] = {
     Mul: _of_arithmetic,
     Conv2D: _of_conv,
     ConvPairs: _of_conv_pairs,
+    SmallConv: _of_small_conv,
     Dense: _of_dense,
     Depthwise: _of_depthwise,
     Depthwise3x3: _of_depthwise,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .reference import Conv2D, ConvPairs, Dense, Depthwise, Operator, WindowStats
+from .reference import Conv2D, ConvPairs, Dense, Depthwise, Operator, SmallConv, WindowStats
 
 
 def describe(operator: Operator) -> str:
     """Sizes of an operator, and of a layer of a net its kernel and strides, for one line."""
-    if isinstance(operator, (Conv2D, ConvPairs)):
+    if isinstance(operator, (Conv2D, ConvPairs, SmallConv)):
         window = operator.window
         return _layer(
             window.shape,

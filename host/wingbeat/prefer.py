@@ -17,12 +17,20 @@ from .blobs import blobs_of
 from .costs import count_of
 from .describe import describe
 from .program import Program, ProgramBuilder
-from .reference import AveragePool, Conv2D, Dense, Mean, Operator
+from .reference import AveragePool, Conv2D, Dense, Depthwise, Mean, Operator, SmallConv
 from .reference.conv import MAX_CHANNELS, Window
 from .reference.conv_pairs import ConvPairs, conv_pairs
 from .reference.mean import mean_of_pool
+from .reference.small_conv import small_conv_of
 
 CHOICES = ("speed", "size")
+
+_FORMS: dict[type, str] = {
+    Conv2D: "as a convolution of one pixel",
+    ConvPairs: "weights of two bytes",
+    Mean: "as a mean",
+    SmallConv: "by a small kernel",
+}
 
 _WIDE_ARCHS = ("armv7emsp",)
 """Whose processors multiply halves of words, so that wide weights are faster."""
@@ -82,7 +90,8 @@ class Choice:
 def small_form(program: Program) -> Choice | None:
     """The small form of a program; None if it has but one."""
     operators = [call.operator for call in program.calls]
-    other = {**_dense_as_conv(operators), **_pools_as_means(operators)}
+    layers = _small_layers(operators) or _dense_as_conv(operators)
+    other = {**layers, **_pools_as_means(operators)}
     return _choice(program, other, "armv6m") if other else None
 
 
@@ -119,6 +128,20 @@ def _choice(program: Program, other: dict[int, Operator], arch: str) -> Choice:
     )
 
 
+def _small_layers(operators: Sequence[Operator]) -> dict[int, Operator]:
+    """Small forms of all layers, if there are convolutions and each layer has one."""
+    layers = [each for each in operators if isinstance(each, (Conv2D, Dense, Depthwise))]
+    if all(isinstance(layer, Dense) for layer in layers):
+        return {}
+    found: dict[int, Operator] = {}
+    for layer in layers:
+        small = small_conv_of(layer)
+        if small is None:
+            return {}
+        found[id(layer)] = small
+    return found
+
+
 def _dense_as_conv(operators: Sequence[Operator]) -> dict[int, Operator]:
     """Dense layers as convolutions of one pixel, if there are others and all can be one."""
     layers = [operator for operator in operators if isinstance(operator, Dense)]
@@ -151,10 +174,7 @@ def _trade(program: Program, number: int, other: Operator, arch: str) -> Trade:
     more = len(other.encode()) - len(call.operator.encode())
     before, after = (count_of(operator, arch) for operator in (call.operator, other))
     cycles = None if before is None or after is None else after - before
-    form = "as a mean" if isinstance(other, Mean) else "as a convolution of one pixel"
-    if isinstance(other, ConvPairs):
-        form = "weights of two bytes"
-    what = f"{describe(call.operator)}: {form}"
+    what = f"{describe(call.operator)}: {_FORMS[type(other)]}"
     return Trade(number, what, more, cycles)
 
 

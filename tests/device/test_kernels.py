@@ -19,6 +19,7 @@ from vectors import (
     mean,
     operands_of,
     pool,
+    small_conv,
 )
 from vectors.dense import small_layers
 from vectors.elementwise import small_elementwise_operators
@@ -121,6 +122,7 @@ def _small_operators() -> Iterator[Operator]:
     yield from depthwise.small_layers()
     yield from pool.small_operators()
     yield from mean.small_operators()
+    yield from small_conv.small_operators()
     for features in FEATURES:
         for leaves in Leaves:
             yield small_operator(features, leaves)

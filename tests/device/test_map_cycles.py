@@ -1,4 +1,6 @@
-"""Depthwise layers, pools and means on a bare emulated Cortex-M0+: the bits, within budget."""
+"""Depthwise layers, pools, means and small convolutions on a bare emulated Cortex-M0+: the bits,
+within budget.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from rp2040.bare import BareCore
 
-from vectors import Case, depthwise, mean, operands_of, pool
+from vectors import Case, depthwise, mean, operands_of, pool, small_conv
 from vectors.depthwise import random_layer
 
 LARGEST = 150_000  # bytes of operands of what is run here
@@ -30,7 +32,7 @@ def core() -> Iterator[BareCore]:
 
 
 def small_cases() -> Iterator[Case]:
-    for module in (depthwise, pool, mean):
+    for module in (depthwise, pool, mean, small_conv):
         for case in module.cases(5):
             if sum(size for _, size in operands_of(case.operator)) <= LARGEST:
                 yield case

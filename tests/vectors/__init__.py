@@ -20,6 +20,7 @@ from vectors import (
     probability,
     shift,
     signals,
+    small_conv,
     window_stats,
 )
 from vectors.case import BadCase, Case, Operands, make_case, operands_of
@@ -47,6 +48,7 @@ _MODULES = (
     mean,
     *elementwise.MODULES,
     depthwise,
+    small_conv,
     *signals.MODULES,
 )
 

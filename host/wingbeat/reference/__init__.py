@@ -28,6 +28,7 @@ from .probability import Probability
 from .shift import Shift
 from .signal_operator import StatefulOperator
 from .signals import SIGNALS
+from .small_conv import SmallConv
 from .window_stats import WindowStats
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Operator",
     "Probability",
     "Shift",
+    "SmallConv",
     "WindowStats",
     "decode_operator",
     "persistent_operands",
@@ -95,6 +97,7 @@ _CLASSES = (
     ConvPairs,
     Depthwise,
     Depthwise3x3,
+    SmallConv,
     Dense,
     AveragePool,
     MaxPool,

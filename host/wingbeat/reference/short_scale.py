@@ -98,6 +98,11 @@ class ShortScale:
         """Number of output channels."""
         return len(self.factor)
 
+    @property
+    def step(self) -> NDArray[np.int64]:
+        """A unit of TFLite Micro's first rounding."""
+        return _step(self.factor)
+
     def apply(self, sums: NDArray[np.int64]) -> NDArray[np.int8]:
         """Outputs from sums without bias.
 
@@ -106,7 +111,7 @@ class ShortScale:
         sums : array of int64 [..., channels]
         """
         value = (sums * self.factor >> FRACTION_BITS) + self.offset
-        step = _step(self.factor)
+        step = self.step
         zero = _zero(self.zero_point, self.shift, step)
         value = value - np.where(value < zero, step, 0)
         limited = np.clip(value >> self.shift, self.low, self.high)
