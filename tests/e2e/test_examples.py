@@ -77,3 +77,35 @@ for duration in (0, 200, 1000, 400, 5000, 100):
             blank = recording[6 * first : 6 * first + 6].tolist()
         wanted.append(f"{count} {blank}")
     assert done.stdout.splitlines() == wanted
+
+
+@pytest.mark.parametrize("target", ["unix", "rp2040"])
+def test_vibration_anomaly(target: str) -> None:
+    from examples.vibration_anomaly.example import STORY, run
+
+    played = run(target)
+    assert [what for _, what in played.board] == [what for _, what in played.laptop]
+    for (board, _), (laptop, _) in zip(played.board, played.laptop, strict=True):
+        # The board asks its sensor every 0.05 s.
+        assert 0 <= board - laptop < 0.06
+    at = 0
+    for seconds, fault, _ in STORY:
+        told = [what for when, what in played.board if at < when <= at + seconds]
+        assert told == ["anomaly" if fault else "normal"]
+        at += seconds
+
+
+def test_vibration_anomalies_are_found_and_nothing_else() -> None:
+    from examples.vibration_anomaly.example import find
+
+    found = find()
+    assert found.minutes == 30
+    assert found.false <= 1
+    for (_, severity), seconds in found.seconds.items():
+        late = np.array(seconds)
+        if severity == 1.0:
+            assert late.max() < 2.0
+        elif severity == 0.5:
+            assert np.isfinite(late).mean() >= 0.7
+        elif severity == 0.1:  # no more than load and speed do
+            assert not np.isfinite(late).any()

@@ -26,6 +26,7 @@ PAGES = (
     "docs/sounds.md",
     "examples/air_quality/README.md",
     "examples/motion/README.md",
+    "examples/vibration_anomaly/README.md",
 )
 NEEDS = {"examples/air_quality/README.md": "AirQualityUCI.csv"}
 """Data files that are not in the project."""

@@ -1,5 +1,5 @@
-# Stands in for an MPU-6050 on the I2C bus: its FIFO fills with recording.bin, int16 [time, axes], as
-# the stand-in's time passes. Ends the program after the recording.
+# Stands in for an MPU-6050 on the I2C bus: its FIFO fills with recording.bin, int16 [time, axes],
+# as the stand-in's time passes. Ends the program after the recording.
 import time
 
 _FIFO_SIZE = 1024
