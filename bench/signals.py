@@ -20,6 +20,7 @@ from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import matrix
 from wingbeat.reference.nearest import nearest
 from wingbeat.reference.peak_normalize import PeakNormalize
+from wingbeat.reference.percentiles import percentiles
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
 from wingbeat.reference.top_k import TopK
@@ -80,6 +81,9 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
         yield Detector(n, 64 * 256, 32 * 256, 2, 3, typecode), (scores,)
         for votes in (3, 20):
             yield Vote(n, votes, typecode), (scores,)
+    for n, channels, count in ((32, 1, 1), (128, 3, 5), (128, 6, 1), (500, 2, 9), (2048, 1, 3)):
+        percents = np.linspace(1, 99, count)
+        yield percentiles(n, percents.tolist(), channels), (_noise(draw, n * channels),)
     for n, k in ((6, 1), (40, 1), (40, 8), (12, 30), (200, 4)):
         yield nearest(draw.normal(0, 500, (k, n))), (_noise(draw, n),)
     for n, k in ((4, 2), (10, 3), (100, 5), (1000, 5), (30, 30)):

@@ -16,6 +16,7 @@ from .reference.magnitude import Magnitude
 from .reference.matrix import Matrix
 from .reference.nearest import Nearest
 from .reference.peak_normalize import PeakNormalize
+from .reference.percentiles import Percentiles
 from .reference.power_spectrum import PowerSpectrum
 from .reference.remove_mean import RemoveMean
 from .reference.top_k import TopK
@@ -126,6 +127,12 @@ def _of_nearest(operator: Nearest) -> list[float]:
     return [1.0, len(operator.centres), operator.centres.size]
 
 
+def _of_percentiles(operator: Percentiles) -> list[float]:
+    """Call, channels with their counters, samples, percentiles."""
+    channels = operator.n_channels
+    return [1.0, channels, channels * operator.n_samples, channels * len(operator.places)]
+
+
 SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     PowerSpectrum: _of_power_spectrum,
     BandEnergies: _of_band_energies,
@@ -142,4 +149,5 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     Vote: _of_vote,
     TopK: _of_top_k,
     Nearest: _of_nearest,
+    Percentiles: _of_percentiles,
 }

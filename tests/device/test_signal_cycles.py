@@ -23,6 +23,7 @@ from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.moments import Moments
 from wingbeat.reference.nearest import nearest
 from wingbeat.reference.peak_normalize import PeakNormalize
+from wingbeat.reference.percentiles import percentiles
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.remove_mean import RemoveMean
 from wingbeat.reference.top_k import TopK
@@ -138,6 +139,13 @@ def test_decisions(core: BareCore) -> None:
     scores = loud_noise(2, 12)[1:]
     check_operator(core, Vote(12, 9), scores)
     check_operator(core, TopK(12, 3), scores)
+
+
+def test_percentiles(core: BareCore) -> None:
+    check_operator(core, percentiles(40, (0, 30, 50, 100), 3), loud_noise(3, 120))
+    # The time depends on sizes only.
+    cycles = core.run(percentiles(128, (25, 50, 75)), loud_noise(3, 128)).cycles
+    assert cycles.min() == cycles.max() <= 16500
 
 
 def test_nearest(core: BareCore) -> None:

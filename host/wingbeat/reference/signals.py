@@ -15,6 +15,7 @@ from .moments import Moments
 from .nearest import Nearest
 from .normalise import Normalise
 from .peak_normalize import PeakNormalize
+from .percentiles import Percentiles
 from .power_spectrum import PowerSpectrum
 from .remove_mean import RemoveMean
 from .top_k import TopK
@@ -33,6 +34,7 @@ SIGNALS = (
     Magnitude,
     Moments,
     PeakNormalize,
+    Percentiles,
     Window,
     Detector,
     Vote,
