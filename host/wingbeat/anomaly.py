@@ -15,6 +15,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from .errors import UsageError
 from .program import Decision, Descriptor, Program, ProgramBuilder
 from .recordings import optional_module
 from .reference import Operator
-from .reference.affine import Affine, standardize
+from .reference.affine import Affine, affine, standardize
 from .reference.matrix import matrix
 from .reference.nearest import nearest
 
@@ -32,6 +33,11 @@ from .reference.nearest import nearest
 ONE = 512
 ONE_OF_DISTANCE = 256
 
+#: Classes of `with_threshold`.
+LABELS = ("normal", "anomaly")
+
+_FOLDS = 5
+_LARGEST_THRESHOLD = 127 * ONE_OF_DISTANCE
 _QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 
@@ -148,3 +154,80 @@ def _program(
     }
     facts = {"kind": kind, "rows": len(x), "distances": quantiles}
     return builder.finish(name, tensor, Decision.VALUE, scale=scale, meta={"anomaly": facts})
+
+
+def with_threshold(program: Program, threshold: float) -> Program:
+    """A program that gives a distance, as one that tells normal from anomaly.
+
+    Parameters
+    ----------
+    program : Program
+        Gives int16 [1], a distance.
+    threshold : float
+        An anomaly is further away, in the distance's unit; at most 127.
+
+    Returns
+    -------
+    Program
+        Decides for class 1, ``anomaly``, above the threshold, else for class 0, ``normal``. Its
+        output is the distance as before, but stored with the threshold as 0.
+
+    Raises
+    ------
+    UsageError
+        The threshold is out of range.
+    """
+    steps = round(threshold / program.output.scale)
+    if not 0 < steps <= _LARGEST_THRESHOLD:
+        raise UsageError(
+            f"threshold {threshold:.4g}: expected more than 0 and at most"
+            f" {_LARGEST_THRESHOLD * program.output.scale:.4g} deviations"
+        )
+    builder = ProgramBuilder(program.input)
+    distance = builder.append(program)[program.output_tensor]
+    facts = {**program.meta["anomaly"], "threshold": steps * program.output.scale}
+    return builder.finish(
+        program.name,
+        builder.add(affine([1.0], [-float(steps)]), distance),
+        Decision.POSITIVE,
+        scale=program.output.scale,
+        zero_point=-steps,
+        labels=LABELS,
+        meta={**program.meta, "anomaly": facts},
+    )
+
+
+def threshold_for(
+    fit: Callable[[NDArray[np.int16]], Program],
+    x: NDArray[np.int16],
+    groups: NDArray[Any],
+    share: float,
+) -> float:
+    """The distance below which a share of normal data of new groups lies.
+
+    Each group, or each of five sets of groups, is looked at by a program that was fitted to the
+    others, since what a program was fitted to always looks nearer than it is. With one group only,
+    there is no other way.
+
+    Parameters
+    ----------
+    fit : callable
+        Gives a program that gives a distance.
+    x : NDArray[int16] [rows, n_features]
+        Of normal data.
+    groups : array [rows]
+    share : float
+        0 to 1.
+    """
+    _, owner = np.unique(groups, return_inverse=True)
+    fold = owner % _FOLDS
+    held_out = [fold == number for number in np.unique(fold)]
+    if len(held_out) == 1:
+        distances = [_distances(fit(x), x)]
+    else:
+        distances = [_distances(fit(x[~rows]), x[rows]) for rows in held_out]
+    return float(np.quantile(np.concatenate(distances), share))
+
+
+def _distances(program: Program, x: NDArray[np.int16]) -> NDArray[np.float64]:
+    return np.asarray(program.run(x) * program.output.scale, np.float64).reshape(len(x))

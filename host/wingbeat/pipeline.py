@@ -51,7 +51,8 @@ else:
     import tomli as tomllib
 
 TREES = ("forest", "extra-trees", "tree", "boosting")
-MODELS = (*TREES, "mlp", "net")
+DISTANCES = ("mahalanobis", "centres")
+MODELS = (*TREES, "mlp", "net", *DISTANCES)
 INPUTS = ("stream", "rows")
 SPLITS = ("groups", "time")
 MAX_HOLD_OFF = 65535
@@ -65,7 +66,8 @@ class ModelOptions:
 
     Parameters
     ----------
-    kind : {"forest", "extra-trees", "tree", "boosting", "mlp", "net"}
+    kind : {"forest", "extra-trees", "tree", "boosting", "mlp", "net", "mahalanobis", "centres"}
+        The last two learn what is normal, and tell it from all else.
     trees, max_depth, min_samples_leaf : int
         Of trees.
     hidden : sequence of int
@@ -75,6 +77,12 @@ class ModelOptions:
         features, and returns a model.
     epochs : int
         Of an mlp or a net.
+    normal : str
+        For mahalanobis and centres: the class to learn. What other classes there are, is tested.
+    share : float
+        For them: the share of normal windows of new groups that is to count as normal.
+    centres : int
+        Of centres.
     """
 
     kind: str = "forest"
@@ -84,15 +92,24 @@ class ModelOptions:
     hidden: Sequence[int] = (32,)
     net: str = "small_cnn"
     epochs: int = 40
+    normal: str = "normal"
+    share: float = 0.99
+    centres: int = 8
 
     def __post_init__(self) -> None:
         if self.kind not in MODELS:
             raise UsageError(f"no model {self.kind!r}: choose one of {', '.join(MODELS)}")
-        _ = self.options if self.kind != "net" else None  # refuses what is out of range
+        if self.kind in DISTANCES:
+            if not 0 < self.share <= 1:
+                raise UsageError(f"share = {self.share}: expected above 0 and up to 1")
+            if not 1 <= self.centres <= 255:
+                raise UsageError(f"centres = {self.centres}: expected 1 to 255")
+        elif self.kind != "net":
+            _ = self.options  # refuses what is out of range
 
     @property
     def options(self) -> Options:
-        """As `wingbeat.train` takes them; not of a net."""
+        """As `wingbeat.train` takes them; of trees and an mlp."""
         if self.kind == "mlp":
             return MlpOptions(tuple(self.hidden), self.epochs)
         return ForestOptions(self.trees, self.max_depth, self.min_samples_leaf, kind=self.kind)
@@ -106,7 +123,7 @@ class AfterOptions:
     ----------
     threshold : float, optional
         A class starts at this score or more, 0 to 1; 0.5 by default. With `vote`, a result below it
-        votes for none.
+        votes for none. Of a distance: in deviations, the model's own by default.
     release : float, optional
         And ends below this one; `threshold` by default.
     smoothing : float
@@ -138,8 +155,8 @@ class AfterOptions:
                 raise UsageError(f"{name} = {getattr(self, name)}: expected seconds, 0 or more")
         for name in ("threshold", "release"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise UsageError(f"{name} = {value}: expected 0 to 1")
+            if value is not None and not value >= 0:
+                raise UsageError(f"{name} = {value}: expected 0 or more")
         of_detector = ("release", "smoothing", "hold_off", "background")
         wrong = [name for name in of_detector if getattr(self, name)]
         if self.vote and wrong:
@@ -158,8 +175,37 @@ class AfterOptions:
         UsageError
             The program has no such class, or a number is out of range.
         """
+        if "anomaly" in program.meta:
+            return self._alarm(program, per_second)
+        for name in ("threshold", "release"):
+            value = getattr(self, name)
+            if value is not None and value > 1:
+                raise UsageError(f"{name} = {value}: expected 0 to 1")
         if self.vote:
             return self._vote(program, per_second)
+        background = self.background
+        if background is None:
+            known = [label for label in program.labels if label.casefold() in BACKGROUND]
+            background = [label for label in known if label != self.reject]
+        threshold = _THRESHOLD if self.threshold is None else self.threshold
+        return self._detector(program, per_second, threshold, self.reject, background)
+
+    def _alarm(self, program: Program, per_second: float) -> Program:
+        """Behind a distance, of which `threshold` is one."""
+        if self.vote or self.background:
+            raise UsageError("vote, background: not behind a distance; leave them out")
+        known = program.meta["anomaly"]["threshold"]
+        threshold = known if self.threshold is None else self.threshold
+        return self._detector(program, per_second, threshold, program.labels[0], ())
+
+    def _detector(
+        self,
+        program: Program,
+        per_second: float,
+        threshold: float,
+        reject: str,
+        background: Sequence[str],
+    ) -> Program:
         results = self.smoothing * per_second
         held = round(self.hold_off * per_second)
         if held > MAX_HOLD_OFF:
@@ -167,17 +213,13 @@ class AfterOptions:
                 f"hold_off = {self.hold_off}: expected at most {MAX_HOLD_OFF / per_second:.4g}"
                 " seconds"
             )
-        background = self.background
-        if background is None:
-            known = [label for label in program.labels if label.casefold() in BACKGROUND]
-            background = [label for label in known if label != self.reject]
         return with_detector(
             program,
-            threshold=_THRESHOLD if self.threshold is None else self.threshold,
+            threshold=threshold,
             release=self.release,
             smoothing=min(max(round(math.log2(results)), 0), MAX_SMOOTHING) if results else 0,
             hold_off=held,
-            reject_label=self.reject,
+            reject_label=reject,
             background=background,
         )
 
@@ -252,9 +294,9 @@ class Pipeline:
                 f"{self.name}: rows of a table have no stages: leave [[stage]] out, or take"
                 ' input = "stream" for samples over time'
             )
-        if self.model.kind == "net":
+        if self.model.kind not in (*TREES, "mlp"):
             raise UsageError(
-                f"{self.name}: a net takes frames of a stream: choose {', '.join(MODELS[:-1])}"
+                f"{self.name}: {self.model.kind} takes a stream: choose {', '.join(TREES)} or mlp"
             )
 
     def _start(self, n_channels: int) -> tuple[ProgramBuilder, int, Shape]:

@@ -216,6 +216,7 @@ def load_recordings(
     group_pattern: str | None = None,
     label_pattern: str | None = None,
     rate: float | None = None,
+    one_class: bool = False,
 ) -> Recordings:
     """Read recordings from a folder of files, or from one file that holds many.
 
@@ -240,6 +241,8 @@ def load_recordings(
         first parenthesis is the group or the label; without one, the whole match is.
     rate : float, optional
         Samples per second. Without it, what an .npz says.
+    one_class : bool
+        All may be of one class, for models that learn what is normal.
 
     Raises
     ------
@@ -276,7 +279,8 @@ def load_recordings(
     items = tuple(item for block in blocks for item in _recordings_of(block))
     if not items:
         raise DataError(f"{path}: expected recordings, got none: the file has no rows.")
-    labels = _classes(str(path), [item.label for item in items], _agreed_labels(blocks))
+    names = [item.label for item in items]
+    labels = _classes(str(path), names, _agreed_labels(blocks), least=1 if one_class else 2)
     return Recordings(items, blocks[0].features, _agreed_rate(blocks, rate), labels)
 
 
@@ -927,9 +931,11 @@ def _class_names(block: _Block) -> NDArray[np.str_]:
     return found
 
 
-def _classes(name: str, names: Iterable[str], listed: tuple[str, ...] | None) -> tuple[str, ...]:
+def _classes(
+    name: str, names: Iterable[str], listed: tuple[str, ...] | None, least: int = 2
+) -> tuple[str, ...]:
     present = set(np.asarray(list(names), dtype=np.str_).tolist())
-    if len(present) < 2:
+    if len(present) < least:
         raise DataError(
             f"{name}: expected at least two classes, every label is {next(iter(present))!r}. "
             "Record a second class (such as 'nothing'), or name another column with --label."

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import anomaly
 from .augment import augmented
 from .convert import convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
 from .net.features import convert_on_int16
 from .nets import NETS, MakeNet
-from .pipeline import ModelOptions, Pipeline
+from .pipeline import DISTANCES, ModelOptions, Pipeline
 from .program import Program
 from .recordings import Recordings, optional_module, to_int16
 from .simulate import Event, Score, background_of, detections, score, simulate
@@ -140,10 +141,10 @@ def compute_features(
         if progress is not None:
             progress(number + 1)
     owner = np.concatenate(owners)
-    y = np.array([index[item.label] for item in recordings.items], np.int64)
+    y = _classes_of(recordings)
     groups = np.array([item.group for item in recordings.items], np.str_)
     skipped = len(recordings.items) - len(np.unique(owner))
-    lost = [label for label, i in index.items() if i not in set(y[owner].tolist())]
+    lost = [label for label, i in index.items() if i in y and i not in y[owner]]
     if lost:
         raise DataError(
             f"expected recordings of at least one window ({window} samples) of every class, there"
@@ -227,6 +228,9 @@ def train_pipeline(
     """
     tell = progress or (lambda message: None)
     n_channels = _check(recordings, pipeline)
+    if pipeline.model.kind in DISTANCES:
+        recordings = _normal_or_not(recordings, pipeline)
+        features = features and replace(features, y=_classes_of(recordings)[features.recording])
     if features is None:
         tell(f"computing features of {len(recordings.items)} recordings")
         features = compute_features(recordings, pipeline)
@@ -277,6 +281,26 @@ def train_pipeline(
     return TrainedPipeline(
         program, model, report, features, train, test, answers, loss, scored, heard
     )
+
+
+def _classes_of(recordings: Recordings) -> NDArray[np.int64]:
+    """Class number of each recording."""
+    index = {label: number for number, label in enumerate(recordings.labels)}
+    return np.array([index[item.label] for item in recordings.items], np.int64)
+
+
+def _normal_or_not(recordings: Recordings, pipeline: Pipeline) -> Recordings:
+    """Recordings of one class as normal ones, all others as anomalies."""
+    normal = pipeline.model.normal
+    if normal not in recordings.labels:
+        raise UsageError(
+            f"{pipeline.name}, model: normal = {normal!r}: the recordings are of"
+            f" {', '.join(recordings.labels)}; name the class that is normal"
+        )
+    items = tuple(
+        replace(item, label=anomaly.LABELS[item.label != normal]) for item in recordings.items
+    )
+    return replace(recordings, items=items, labels=anomaly.LABELS)
 
 
 def _with_copies(
@@ -385,6 +409,8 @@ def _fit(task: _Task) -> tuple[Program, NDArray[np.int64] | None]:
     """The model as a program on features, and what it said of the test rows before quantization."""
     if task.options.kind == "net":
         return _fit_net(task)
+    if task.options.kind in DISTANCES:
+        return _fit_distance(task), None
     options, x = task.options.options, task.x(task.train)
     if isinstance(options, MlpOptions):
         estimator = fit_mlp(x, task.y, options=options, seed=task.seed)
@@ -394,6 +420,20 @@ def _fit(task: _Task) -> tuple[Program, NDArray[np.int64] | None]:
         rows = task.features.x
         program = convert(estimator, name=task.name, dtype="int16", labels=task.labels, rows=rows)
     return program, estimator.predict(task.x(task.test).astype(np.float64)).astype(np.int64)
+
+
+def _fit_distance(task: _Task) -> Program:
+    """What normal looks like, with a threshold for rows of new groups."""
+    options, normal = task.options, task.train[task.y == 0]
+
+    def fit(x: NDArray[np.int16]) -> Program:
+        if options.kind == "mahalanobis":
+            return anomaly.fit_mahalanobis(x, name=task.name)
+        count = min(options.centres, len(x))
+        return anomaly.fit_centres(x, count, seed=task.seed, name=task.name)
+
+    x, groups = task.x(normal), task.features.groups[normal]
+    return anomaly.with_threshold(fit(x), anomaly.threshold_for(fit, x, groups, options.share))
 
 
 def _fit_net(task: _Task) -> tuple[Program, NDArray[np.int64]]:

@@ -278,7 +278,7 @@ class TestTabular:
             ('input = "table"', "expected rate"),
             ('input = "table"\nrate = 3', "expected one of stream, rows"),
             ('input = "rows"\nsplit = "windows"', "expected one of groups, time"),
-            ('input = "rows"\n[model]\nkind = "net"', "a net takes frames"),
+            ('input = "rows"\n[model]\nkind = "net"', "net takes a stream: choose forest"),
             ('input = "rows"\n[model]\nkind = "mlp"\nhidden = []', "hidden: expected neurons"),
             ('input = "rows"\n[model]\ntrees = 0', "trees: expected a whole number"),
             ('input = "rows"\n[model]\ntrees = "x"', "expected a whole number"),

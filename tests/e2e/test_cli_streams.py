@@ -358,3 +358,23 @@ def test_detections_from_recordings_to_the_module(tmp_path: Path) -> None:
     assert document["identical"]
     assert len(document["results"]) > 20
     assert {each["label"] for each in document["detections"]} <= {"high", "low"}
+
+
+def test_normal_recordings_alone(tmp_path: Path) -> None:
+    """`--pipeline anomaly` on one class: what is loud later is none of it, on a target too."""
+    rng = np.random.default_rng(1)
+    for number in range(8):
+        path = tmp_path / "data" / "normal" / f"m{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wavfile.write(path, 1000, rng.normal(0, 400, 20000).astype(np.int16))
+    make = ("train", tmp_path / "data", "-o", tmp_path / "m.wbp", "--pipeline")
+    assert "at least two classes" in fails(1, *make, "vibration")
+    trained = ok_json(*make, "anomaly", "--report", tmp_path / "m.html")
+    assert trained["labels"] == ["anomaly", "normal"]
+    assert trained["detections"]["false"] == trained["detections"]["events"] == 0
+    loud = rng.normal(0, 1, 30000) * np.repeat([400, 900, 400], 10000)
+    np.save(tmp_path / "day.npy", loud.astype(np.int16)[:, np.newaxis])
+    go = ("simulate", tmp_path / "m.wbp", tmp_path / "day.npy", "--on", "unix")
+    document = ok_json(*go)
+    assert document["identical"]
+    assert [each["label"] for each in document["detections"]] == ["anomaly"]

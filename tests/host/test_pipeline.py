@@ -52,7 +52,7 @@ def test_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_presets_are_sound() -> None:
-    assert {"audio", "motion", "tabular", "vibration"} <= set(presets())
+    assert {"anomaly", "audio", "motion", "tabular", "vibration"} <= set(presets())
     for name in presets():
         pipeline = load_pipeline(name)
         if pipeline.input == "rows":
@@ -92,7 +92,7 @@ def test_wrong_files_are_refused_with_the_place(text: str) -> None:
 
 
 def test_unknown_pipeline_names_the_presets() -> None:
-    with pytest.raises(UsageError, match="one of audio, motion"):
+    with pytest.raises(UsageError, match="one of anomaly, audio, "):
         load_pipeline("audo")
 
 

@@ -22,7 +22,7 @@ from wingbeat.convert import TYPECODES
 from wingbeat.errors import UsageError
 from wingbeat.evaluate import ClassReport
 from wingbeat.files import write_atomic
-from wingbeat.pipeline import Pipeline, load_pipeline, presets
+from wingbeat.pipeline import DISTANCES, Pipeline, load_pipeline, presets
 from wingbeat.reference.window_stats import STATISTICS
 from wingbeat.simulate import in_events
 from wingbeat.stream import pace_of
@@ -347,7 +347,8 @@ def _on_pipeline(
     from wingbeat.train_pipeline import compute_features, train_pipeline
 
     with Progress(f"reading {data}"):
-        recordings = load_recordings(data, **reading)
+        one_class = pipeline.model.kind in DISTANCES
+        recordings = load_recordings(data, **reading, one_class=one_class)
     count = len(recordings.items)
     with Progress("computing features", count) as progress:
         progress.step(f"computing features of {count} recordings")
