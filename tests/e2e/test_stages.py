@@ -53,6 +53,9 @@ stage = [{kind = "magnitude"}, {kind = "remove_mean"}, {kind = "power_spectrum",
 stage = [{kind = "band_energies", edges = [1, 9, 40, 100], log = false}, {kind = "log2"}]
 [[stage.branch]]
 stage = [{kind = "difference"}, {kind = "statistics"}]
+[[stage.branch]]
+kind = "percentiles"
+of = [10, 50, 99.5]
 """
 
 FRAMES = """

@@ -144,6 +144,14 @@ def test_statistics_of_two_operators() -> None:
     assert np.abs(table[..., 2] / 256 - kurtosis).max() < 0.05
 
 
+def test_percentiles() -> None:
+    x = samples(2)
+    found, shape = rows(WINDOW + '[[stage]]\nkind = "percentiles"\nof = [50, 5, 100]', x)
+    assert shape.names[:2] == ("percentile 50 of channel 0", "percentile 5 of channel 0")
+    wanted = np.percentile(windows(x), [50, 5, 100], axis=1).transpose(1, 2, 0)
+    assert np.abs(found.reshape(wanted.shape) - wanted).max() <= 1
+
+
 def log_power(x: NDArray[np.int16]) -> NDArray[np.float64]:
     """Power of the windows at each frequency: [windows, frequencies, channels]."""
     hann = scipy.signal.get_window("hann", 128)[:, np.newaxis]
@@ -262,6 +270,7 @@ WRONG = {
     WINDOW + '[[stage]]\nkind = "fir"\ncutoff = 9\ntaps = 8\ntype = "highpass"': "odd number",
     WINDOW + '[[stage]]\nkind = "statistics"\nnames = ["median of all"]': "expected some of mean",
     WINDOW + '[[stage]]\nkind = "statistics"\nnames = "mean"': "expected a list, each a text",
+    WINDOW + '[[stage]]\nkind = "percentiles"\nof = [101]': "0 to 100",
     WINDOW + '[[stage]]\nkind = "power_spectrum"\nf_min = 90.1\nf_max = 90.2': "lies between",
     WINDOW + '[[stage]]\nkind = "power_spectrum"\nf_max = 101': "up to 100 Hz",
     WINDOW + '[[stage]]\nkind = "band_energies"\nedges = [5, 4]': "rising",

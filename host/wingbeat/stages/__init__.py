@@ -11,6 +11,7 @@ from .features import (
     LogMelStage,
     MfccStage,
     PeakNormalizeStage,
+    PercentilesStage,
     PowerSpectrumStage,
     StatisticsStage,
 )
@@ -41,6 +42,7 @@ STAGES: Mapping[str, type[Stage]] = {
         ChannelsStage,
         MagnitudeStage,
         StatisticsStage,
+        PercentilesStage,
         PowerSpectrumStage,
         BandEnergiesStage,
         LogMelStage,

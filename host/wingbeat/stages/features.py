@@ -17,6 +17,7 @@ from wingbeat.reference.log2 import LOG_BITS, Log2
 from wingbeat.reference.matrix import dct_weights, matrix
 from wingbeat.reference.moments import MOMENTS, Moments
 from wingbeat.reference.peak_normalize import PeakNormalize
+from wingbeat.reference.percentiles import percentiles
 from wingbeat.reference.power_spectrum import power_spectrum
 from wingbeat.reference.window_stats import STATISTICS, WindowStats
 
@@ -58,6 +59,28 @@ class StatisticsStage(Stage):
             return parts[0], after
         both = Concat(before.width, (len(simple), len(moments)), "h")
         return to.add(both, *parts), after
+
+
+@dataclass(frozen=True)
+class PercentilesStage(Stage):
+    """Percentiles of each channel over a window, as NumPy has them by default.
+
+    Parameters
+    ----------
+    of : sequence of float
+        0 (the least) to 100 (the greatest); 50 is the median.
+    """
+
+    of: Sequence[float] = (25.0, 50.0, 75.0)
+
+    KIND: ClassVar[str] = "percentiles"
+
+    def add(self, to: ProgramBuilder, tensor: int, before: Shape) -> tuple[int, Shape]:
+        """Append the operator."""
+        expect_window(before, 2)
+        names = of_channels([f"percentile {each:g}" for each in self.of], before.names)
+        operator = percentiles(before.length, self.of, before.width)
+        return to.add(operator, tensor), before.frame(names)
 
 
 @dataclass(frozen=True)
