@@ -21,6 +21,7 @@ from sklearn.model_selection import train_test_split
 from wingbeat.convert import TYPECODES, convert
 from wingbeat.net.convert import convert_tflite
 from wingbeat.pipeline import Pipeline, load_pipeline
+from wingbeat.prefer import small_form
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 from wingbeat.recordings import Recording, Recordings, to_int16
 from wingbeat.reference import DTYPES, Cast, Operator, Probability, Shift
@@ -229,14 +230,18 @@ def _nets() -> list[Workload]:
     """Nets of mlcommons/tiny, tflite-micro and one of digits, on random inputs."""
     return [
         _net("KWS, 2.66 M MAC", "kws"),
+        _net("KWS, --prefer size", "kws", small=True),
         _net("AD, 264 k MAC", "ad"),
         _net("micro_speech, 336 k MAC", "micro_speech"),
         _net("MNIST, 52 k MAC", "mnist"),
     ]
 
 
-def _net(title: str, name: str) -> Workload:
+def _net(title: str, name: str, *, small: bool = False) -> Workload:
     program = convert_tflite(NETS / f"{name}.tflite")
+    choice = small_form(program) if small else None
+    if choice is not None:
+        program = choice.program
     return Workload(title, program, _random(program.input.n_elements, program.input.shape))
 
 

@@ -1,8 +1,9 @@
 """Small or fast: what a program can trade, and what that costs and buys.
 
-With `size`, a layer uses a kernel that the module has anyway, or a shorter one. A dense layer is a
-convolution of one pixel, exactly, though slower, since convolutions are made for three pixels at a
-time; a pool over a whole map is a mean. A weight is a byte in all of these.
+With `size`, all layers use one kernel, `SmallConv`, if each has proven to give the same outputs by
+it. Otherwise a layer uses a kernel that the module has anyway: a dense layer is a convolution of
+one pixel, exactly, though slower, since convolutions are made for three pixels at a time. A pool
+over a whole map is a mean. A weight is a byte in all of these.
 
 With `speed`, convolutions have weights of two bytes on processors that multiply halves of words,
 if the board's heap has room for them.
