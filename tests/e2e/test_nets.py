@@ -13,7 +13,7 @@ from nets.compare import few_nets_of_all_kinds
 from nets.files import FOLDER, NAMES, net
 from tflm import run_rows
 from wingbeat.net.convert import convert_tflite
-from wingbeat.prefer import fastest
+from wingbeat.prefer import fastest, small_form
 from wingbeat.program import Decision, Program
 from wingbeat.runner import run_module
 from wingbeat.targets import TARGETS, open_target
@@ -31,8 +31,9 @@ def program(name: str) -> Program:
 
 
 def forms_of(plain: Program, arch: str) -> list[Program]:
-    wide = fastest(plain, arch)
-    return [plain] if wide is plain else [plain, wide]
+    wide, small = fastest(plain, arch), small_form(plain)
+    forms = [plain] if wide is plain else [plain, wide]
+    return forms if small is None else [*forms, small.program]
 
 
 def rows_of(name: str, count: int) -> NDArray[np.int8]:
