@@ -1,4 +1,4 @@
-"""Nets that a pipeline can name: each takes keras, the shape of the features and the classes."""
+"""Nets that a pipeline can name: each takes keras, the shape of its input and the classes."""
 
 from __future__ import annotations
 
@@ -69,5 +69,42 @@ def wave_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     return model
 
 
-NETS: Mapping[str, MakeNet] = {"small_cnn": small_cnn, "wave_cnn": wave_cnn}
+def picture_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
+    """A convolution and three separable ones, for pictures of 16 to 64 rows and columns.
+
+    Parameters
+    ----------
+    keras : module
+    shape : tuple of int
+        Rows, columns, channels.
+    n_classes : int
+
+    Returns
+    -------
+    keras.Model
+        Not compiled; ends with logits.
+    """
+    layers = keras.layers
+    model = keras.Sequential([layers.Input(shape)], name="picture_cnn")
+
+    def normed(layer: Any) -> None:
+        model.add(layer)
+        model.add(layers.BatchNormalization())
+        model.add(layers.ReLU())
+
+    normed(layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False))
+    for channels, stride in ((24, 1), (32, 2), (48, 2)):
+        normed(layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False))
+        normed(layers.Conv2D(channels, 1, use_bias=False))
+    model.add(layers.GlobalAveragePooling2D())
+    model.add(layers.Dropout(0.2))
+    model.add(layers.Dense(n_classes))
+    return model
+
+
+NETS: Mapping[str, MakeNet] = {
+    "small_cnn": small_cnn,
+    "wave_cnn": wave_cnn,
+    "picture_cnn": picture_cnn,
+}
 """By name."""

@@ -38,11 +38,14 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from .after import with_detector, with_vote
 from .augment import AugmentOptions
 from .errors import FormatError, UsageError, WingbeatError
+from .pictures import CAMERAS
 from .program import Decision, Descriptor, Program, ProgramBuilder
+from .reference.cast import Cast
 from .reference.detector import MAX_SMOOTHING
+from .reference.downscale import MAX_SIDE
 from .reference.vote import MAX_VOTES
 from .simulate import BACKGROUND
-from .stages import STAGES, JoinStage, Shape, Stage, WindowStage
+from .stages import PICTURE_STAGES, STAGES, JoinStage, Shape, Stage, WindowStage, as_features
 from .train import ForestOptions, MlpOptions, Options, Split
 
 if sys.version_info >= (3, 11):
@@ -53,7 +56,7 @@ else:
 TREES = ("forest", "extra-trees", "tree", "boosting")
 DISTANCES = ("mahalanobis", "centres")
 MODELS = (*TREES, "mlp", "net", *DISTANCES)
-INPUTS = ("stream", "rows")
+INPUTS = ("stream", "rows", "image")
 SPLITS = ("groups", "time")
 MAX_HOLD_OFF = 65535
 _THRESHOLD = 0.5
@@ -251,9 +254,9 @@ class Pipeline:
         Recordings too short for a result are put between zeros.
     stages : tuple of stages
     model : ModelOptions
-    input : {"stream", "rows"}
-        What the program takes: a stream of samples, or one row of a table at a time. Rows take no
-        stages and have no rate.
+    input : {"stream", "rows", "image"}
+        What the program takes: a stream of samples, one row of a table at a time, or one picture.
+        Rows take no stages. Only a stream has a rate.
     dtype : str
         Of a row's numbers: float32, int16, int8 or uint8.
     split : {"groups", "time"}
@@ -262,6 +265,10 @@ class Pipeline:
         Without it, every result is the class of the largest score.
     augment : AugmentOptions, optional
         Changed copies of the recordings to train on.
+    pixels : str
+        What the camera gives: grey, rgb, rgb565 or rgb565-swapped.
+    size : sequence of int, optional
+        Rows and columns of what it gives; by default those of the pictures.
     """
 
     name: str
@@ -276,15 +283,23 @@ class Pipeline:
     split: Split = "groups"
     after: AfterOptions | None = None
     augment: AugmentOptions | None = None
+    pixels: str = "grey"
+    size: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        for key, value, known in (("input", self.input, INPUTS), ("split", self.split, SPLITS)):
+        for key, value, known in (
+            ("input", self.input, INPUTS),
+            ("split", self.split, SPLITS),
+            ("pixels", self.pixels, tuple(CAMERAS)),
+        ):
             if value not in known:
                 raise UsageError(
                     f"{self.name}: {key} = {value!r}: expected one of {', '.join(known)}"
                 )
         if self.input == "rows":
             self._refuse_with_rows()
+        elif self.input == "image":
+            self._refuse_with_image()
         elif not self.rate > 0:
             raise UsageError(f"{self.name}: rate = {self.rate}: expected a number above 0")
 
@@ -299,14 +314,36 @@ class Pipeline:
                 f"{self.name}: {self.model.kind} takes a stream: choose {', '.join(TREES)} or mlp"
             )
 
-    def _start(self, n_channels: int) -> tuple[ProgramBuilder, int, Shape]:
-        """A program of all stages, its last tensor and the shape of that.
+    def _refuse_with_image(self) -> None:
+        for number, stage in enumerate(self.stages):
+            if not isinstance(stage, PICTURE_STAGES):
+                known = ", ".join(each.KIND for each in PICTURE_STAGES)
+                raise UsageError(
+                    f"{self._where(number)}: it is for samples over time: expected one of {known}"
+                )
+        if self.model.kind in DISTANCES:
+            raise UsageError(
+                f"{self.name}: {self.model.kind} takes a stream: choose {', '.join(TREES)}, mlp or"
+                " net"
+            )
+        if self.split != "groups":
+            raise UsageError(f'{self.name}: split = "{self.split}": pictures are split by groups')
+        if self.size is not None and (
+            len(self.size) != 2 or min(self.size) < 1 or max(self.size) > MAX_SIDE
+        ):
+            raise UsageError(
+                f"{self.name}: size = {list(self.size)}: expected [ROWS, COLUMNS] of the camera, 1"
+                f" to {MAX_SIDE}"
+            )
 
-        Raises
-        ------
-        UsageError
-            A stage does not fit what the one in front of it gives; the message names it.
-        """
+    def _source(self, n_channels: int) -> tuple[Descriptor, Shape]:
+        """The input, and the shape of it."""
+        if self.input == "image":
+            if self.size is None:
+                raise UsageError(f"{self.name}: expected size = [ROWS, COLUMNS] of the camera")
+            camera, size = CAMERAS[self.pixels], (self.size[0], self.size[1])
+            shape = Shape((*size, len(camera.channels)), camera.channels, typecode=camera.typecode)
+            return Descriptor(camera.typecode, camera.shape(size)), shape
         block = self._block()
         shape = Shape(
             (block, n_channels),
@@ -315,12 +352,25 @@ class Pipeline:
             self.rate / block,
             stream=True,
         )
-        builder, tensor = ProgramBuilder(Descriptor("h", shape.dims)), 0
+        return Descriptor("h", shape.dims), shape
+
+    def _start(self, n_channels: int) -> tuple[ProgramBuilder, int, Shape]:
+        """A program of all stages, its last tensor and the shape of that.
+
+        Raises
+        ------
+        UsageError
+            A stage does not fit what the one in front of it gives; the message names it.
+        """
+        descriptor, shape = self._source(n_channels)
+        builder, tensor = ProgramBuilder(descriptor), 0
         for number, stage in enumerate(self.stages):
             try:
                 tensor, shape = stage.add(builder, tensor, shape)
             except WingbeatError as error:
                 raise UsageError(f"{self._where(number)}: {error}") from error
+        if self.input == "image":
+            return builder, *as_features(builder, tensor, shape)
         if shape.typecode != "h":
             where = self._where(len(self.stages) - 1)
             raise UsageError(f"{where}: a model takes int16: put log2 behind, or take log = true")
@@ -358,7 +408,7 @@ class Pipeline:
         Parameters
         ----------
         model : Program
-            Takes int16, as many as the stages give.
+            Takes what the stages give; or int16 where they give bytes.
 
         Raises
         ------
@@ -366,6 +416,8 @@ class Pipeline:
             A stage, or what is behind the model, does not fit; the message names it.
         """
         builder, tensor, shape = self._start(n_channels)
+        if model.input.typecode != shape.typecode:
+            tensor = builder.add(Cast(shape.n_elements, shape.typecode), tensor)
         program = builder.finish_with(model, tensor)
         if self.after is None:
             return program
@@ -410,25 +462,33 @@ def load_pipeline(source: Path | str) -> Pipeline:
         raise FormatError(f"{path}: not a text file: {error}") from error
 
 
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "stream": ("rate", "channels", "scale", "pad", "stage", "after", "augment"),
+    "rows": ("dtype",),
+    "image": ("pixels", "size", "stage"),
+}
+"""What a pipeline's file may say for each kind of input."""
+
+_INPUTS = {"stream": "a stream", "rows": "rows of a table", "image": "an image"}
+
+
 def parse_pipeline(text: str, name: str) -> Pipeline:
     """The pipeline that a TOML text describes; see `load_pipeline`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{name}: not TOML: {error}") from error
-    of_streams = ("rate", "channels", "scale", "pad", "stage", "after", "augment")
-    _check_keys(name, document, {*of_streams, "input", "dtype", "split", "model"})
-    rows = document.get("input") == "rows"
-    wrong = [key for key in (of_streams if rows else ("dtype",)) if key in document]
-    if wrong:
-        raise FormatError(
-            f"{name}: {', '.join(wrong)}: not for {'rows of a table' if rows else 'a stream'};"
-            " leave it out"
-        )
-    if not rows and "rate" not in document:
+    _check_keys(name, document, {"input", "split", "model", *sum(_KEYS.values(), ())})
+    source = str(document.get("input", "stream"))
+    known = _KEYS.get(source, ())
+    wrong = [key for key in document if key not in ("input", "split", "model", *known)]
+    if source in _KEYS and wrong:
+        raise FormatError(f"{name}: {', '.join(wrong)}: not for {_INPUTS[source]}; leave it out")
+    of_time = source not in ("rows", "image")
+    if of_time and "rate" not in document:
         raise FormatError(f"{name}: expected rate = SAMPLES A SECOND; add it")
     rate = document.get("rate", 0.0)
-    if not isinstance(rate, int | float) or isinstance(rate, bool) or not (rows or rate > 0):
+    if not isinstance(rate, int | float) or isinstance(rate, bool) or not (not of_time or rate > 0):
         raise FormatError(f"{name}: rate = {rate!r}: expected a number above 0")
     listed = document.get("stage", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
@@ -436,7 +496,7 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     stages = tuple(_stage(f"{name}, stage {number}", each) for number, each in enumerate(listed, 1))
     model = document.get("model", {})
     options = _made(f"{name}, model", ModelOptions, model)
-    keys = ("channels", "scale", "pad", "input", "dtype", "split")
+    keys = ("channels", "scale", "pad", "input", "dtype", "split", "pixels", "size")
     others = {key: document[key] for key in keys if key in document}
     hints = {**get_type_hints(Pipeline), "split": str}
     for key, value in others.items():

@@ -25,6 +25,7 @@ _CELL_INCHES = {4: 0.9, 8: 0.72, 14: 0.58}
 _SMALLEST_CELL_INCHES = 0.46
 _PIECES = 1500
 _MOST_IN_LEGEND = 6
+_PICTURE_SIDE = 288
 _ARENA_COLOURS = ("#9ecae1", "#fdd0a2", "#a1d99b", "#dadaeb", "#fcc5c0", "#d9d9d9")
 
 
@@ -80,6 +81,22 @@ def draw_samples(x: NDArray[np.int16], rate: float, channels: Sequence[str]) -> 
     style = optional_module("matplotlib.style", "drawing a window", "matplotlib")
     with style.context("default"):
         return _draw_window(x, rate, channels)
+
+
+def draw_picture(colours: NDArray[np.uint8]) -> bytes:
+    """A picture [rows, columns, 3], small ones enlarged; the bytes of the PNG.
+
+    Raises
+    ------
+    DataError
+        matplotlib is not installed.
+    """
+    images: Any = optional_module("matplotlib.image", "drawing a picture", "matplotlib")
+    factor = max(1, _PICTURE_SIDE // max(colours.shape[:2]))
+    large = np.repeat(np.repeat(colours, factor, axis=0), factor, axis=1)
+    picture = io.BytesIO()
+    images.imsave(picture, large, format="png", metadata={"Software": None})
+    return picture.getvalue()
 
 
 def arena_over_operators(program: Program, path: Path | str) -> None:

@@ -507,6 +507,18 @@ class ProgramBuilder:
         self._calls.append(Call(operator, (*inputs, *range(first, len(self._tensors)))))
         return first
 
+    @property
+    def last(self) -> Call | None:
+        """The call that was appended last."""
+        return self._calls[-1] if self._calls else None
+
+    def replace_last(self, operator: Operator) -> int:
+        """Put another operator on the same inputs in the place of the last call, as `add` does."""
+        call = self._calls.pop()
+        inputs = call.operands[: len(call.operator.inputs)]
+        del self._tensors[min(call.operands[len(inputs) :]) :]
+        return self.add(operator, *inputs)
+
     def finish(
         self,
         name: str,

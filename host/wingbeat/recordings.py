@@ -202,7 +202,7 @@ def load_table(
         values = _numbers(path.name, block.y, label).astype(np.float64)
         return Table(block.x, values, block.group, block.features, ())
     names = _class_names(block)
-    labels = _classes(path.name, names, block.labels)
+    labels = classes_of(path.name, names, block.labels)
     return Table(block.x, names, block.group, block.features, labels)
 
 
@@ -256,8 +256,8 @@ def load_recordings(
     labelled = not path.is_dir() or (label != "label" and label_pattern is None)
     asked = _names_asked(channels)
     roles = _Roles(label, group, recording, asked, series=True, labelled=labelled)
-    find_group = _compiled(group_pattern, "--group-pattern")
-    find_label = _compiled(label_pattern, "--label-pattern")
+    find_group = compiled_pattern(group_pattern, "--group-pattern")
+    find_label = compiled_pattern(label_pattern, "--label-pattern")
     if find_group is not None and group is not None:
         raise UsageError(
             "expected one of --group and --group-pattern, got both: drop the one that does not "
@@ -280,7 +280,7 @@ def load_recordings(
     if not items:
         raise DataError(f"{path}: expected recordings, got none: the file has no rows.")
     names = [item.label for item in items]
-    labels = _classes(str(path), names, _agreed_labels(blocks), least=1 if one_class else 2)
+    labels = classes_of(str(path), names, _agreed_labels(blocks), least=1 if one_class else 2)
     return Recordings(items, blocks[0].features, _agreed_rate(blocks, rate), labels)
 
 
@@ -483,7 +483,7 @@ def _frame_columns(pandas: Any, frame: Any) -> Columns:
 
 
 def _from_npy(path: Path, name: str, roles: _Roles) -> _Block:
-    array = _load_numpy(path, name)
+    array = load_numpy(path, name)
     if not isinstance(array, np.ndarray):
         raise DataError(f"{name}: expected one array, got an .npz archive. Rename it to end so.")
     if array.dtype.names is not None:
@@ -576,7 +576,7 @@ def _from_wav(path: Path, name: str, roles: _Roles) -> _Block:
 
 
 def _from_npz(path: Path, name: str, roles: _Roles) -> _Block:
-    archive = _load_numpy(path, name)
+    archive = load_numpy(path, name)
     if isinstance(archive, np.ndarray):
         raise DataError(f"{name}: expected an .npz archive, got one array. Rename it to .npy.")
     with archive:
@@ -586,7 +586,7 @@ def _from_npz(path: Path, name: str, roles: _Roles) -> _Block:
                 f"{name}: expected an array named 'x', found {_listed(keys) or 'nothing'}. "
                 "Save it with numpy.savez(path, x=..., y=...)."
             )
-        arrays = {key: _member(archive, key, name) for key in keys}
+        arrays = {key: member_of(archive, key, name) for key in keys}
     x = arrays.pop("x")
     optional = {
         key: tuple(_texts(name, arrays.pop(key).ravel(), key).tolist())
@@ -696,7 +696,8 @@ def _from_columns(name: str, columns: Columns, roles: _Roles) -> _Block:
     )
 
 
-def _load_numpy(path: Path, name: str) -> Any:
+def load_numpy(path: Path, name: str) -> Any:
+    """Read a .npy or .npz file without any code of its own."""
     try:
         return np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -708,7 +709,8 @@ def _load_numpy(path: Path, name: str) -> Any:
         ) from error
 
 
-def _member(archive: Any, key: str, name: str) -> NDArray[Any]:
+def member_of(archive: Any, key: str, name: str) -> NDArray[Any]:
+    """Read an array of an .npz."""
     try:
         array: NDArray[Any] = archive[key]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -799,7 +801,8 @@ def _files_below(folder: Path) -> list[str]:
         found = f"only {_listed(others)}" if others else "no files"
         raise DataError(
             f"{folder}: expected files that end in {_listed(EXTENSIONS)} in this folder or below, "
-            f"found {found}. Put recordings there as LABEL/name.npy."
+            f"found {found}. Put recordings there as LABEL/name.npy; pictures are "
+            "for --pipeline image."
         )
     return known
 
@@ -815,7 +818,7 @@ def _in_folder(
         raise _empty(name)
     y, group = block.y, block.group
     if find_label is not None:
-        y = np.full(rows, _matched(find_label, name, "--label-pattern"))
+        y = np.full(rows, matched_text(find_label, name, "--label-pattern"))
     elif y is None:
         folders = Path(name).parts[:-1]
         if not folders:
@@ -825,7 +828,7 @@ def _in_folder(
             )
         y = np.full(rows, folders[0])
     if find_group is not None:
-        group = np.full(rows, _matched(find_group, name, "--group-pattern"))
+        group = np.full(rows, matched_text(find_group, name, "--group-pattern"))
     elif group is None:
         group = np.full(rows, name)
     return replace(block, y=y, group=group)
@@ -915,25 +918,36 @@ def _agreed_labels(blocks: Sequence[_Block]) -> tuple[str, ...] | None:
 
 
 def _class_names(block: _Block) -> NDArray[np.str_]:
-    """Labels as text; whole numbers are looked up in the file's `labels`, where it has them."""
     assert block.y is not None
-    names = _texts(block.name, block.y, "label")
-    if block.labels is None or block.y.dtype.kind not in "iu":
+    return class_names(block.name, block.y, block.labels)
+
+
+def class_names(name: str, y: NDArray[Any], labels: Sequence[str] | None) -> NDArray[np.str_]:
+    """Labels as text; whole numbers are looked up in the file's `labels`, where it has them.
+
+    Raises
+    ------
+    DataError
+        A label is empty, or a number is not one of the classes.
+    """
+    names = _texts(name, y, "label")
+    if labels is None or y.dtype.kind not in "iu":
         return names
-    count = len(block.labels)
-    bad = (block.y < 0) | (block.y >= count)
+    count = len(labels)
+    bad = (y < 0) | (y >= count)
     if bad.any():
         raise DataError(
-            f"{block.name}: expected labels from 0 to {count - 1}, since 'labels' names {count} "
-            f"classes; got {_listed(np.unique(block.y[bad]).tolist())}. Name every class."
+            f"{name}: expected labels from 0 to {count - 1}, since 'labels' names {count} "
+            f"classes; got {_listed(np.unique(y[bad]).tolist())}. Name every class."
         )
-    found: NDArray[np.str_] = np.array(block.labels)[block.y]
+    found: NDArray[np.str_] = np.array(labels)[y]
     return found
 
 
-def _classes(
+def classes_of(
     name: str, names: Iterable[str], listed: tuple[str, ...] | None, least: int = 2
 ) -> tuple[str, ...]:
+    """The classes in the order of their index: as listed, else sorted."""
     present = set(np.asarray(list(names), dtype=np.str_).tolist())
     if len(present) < least:
         raise DataError(
@@ -1101,7 +1115,8 @@ def _empty(name: str) -> DataError:
     )
 
 
-def _compiled(pattern: str | None, option: str) -> re.Pattern[str] | None:
+def compiled_pattern(pattern: str | None, option: str) -> re.Pattern[str] | None:
+    """A regular expression that a user gave with an option."""
     if pattern is None:
         return None
     try:
@@ -1113,7 +1128,8 @@ def _compiled(pattern: str | None, option: str) -> re.Pattern[str] | None:
         ) from error
 
 
-def _matched(pattern: re.Pattern[str], name: str, option: str) -> str:
+def matched_text(pattern: re.Pattern[str], name: str, option: str) -> str:
+    """What a pattern finds in a path; its first parenthesis, if it has one."""
     match = pattern.search(name)
     text = match and match.group(1 if pattern.groups else 0)
     if not text:

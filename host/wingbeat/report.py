@@ -19,12 +19,13 @@ from .costs import estimate
 from .describe import describe
 from .evaluate import ClassReport
 from .files import write_atomic
+from .pictures import as_colours
 from .pipeline import Pipeline
-from .plots import draw_confusion_matrix, draw_samples
+from .plots import draw_confusion_matrix, draw_picture, draw_samples
 from .recordings import Recordings, optional_module, to_int16
 from .simulate import in_events
 from .stream import pace_of
-from .train_pipeline import TrainedPipeline
+from .train_pipeline import TrainedPipeline, fitted, frame_of
 
 _MOST_WRONG = 9
 _MOST_FEATURES = 16
@@ -68,15 +69,14 @@ def _contents(
     trained: TrainedPipeline, pipeline: Pipeline, recordings: Recordings
 ) -> dict[str, Any]:
     program, report = trained.program, trained.report
-    pace = pace_of(program)
+    pipeline = fitted(pipeline, recordings)
+    is_image = pipeline.input == "image"
     facts = program.meta["training"]
     title = f"{program.name} on held-out data"
     return {
         "name": program.name,
-        "summary": f"Tells {len(report.labels)} classes from {program.input.shape[-1]} channels at"
-        f" {pipeline.rate:g} samples a second; a result after"
-        f" {pace.window / pipeline.rate:.3g} s, then every"
-        f" {float(pace.hop) / pipeline.rate:.3g} s.",
+        "summary": _summary(trained, pipeline),
+        "thing": "picture" if is_image else "window",
         "report": report,
         "groups": f"{len(report.groups)} groups" if report.groups else "recordings",
         "loss": trained.quantization_loss,
@@ -87,18 +87,33 @@ def _contents(
         "classes": _classes(report),
         "group_rows": _groups(trained, report),
         "confusion": _text(draw_confusion_matrix(report, title)),
-        "importance": _importance(trained),
+        "importance": [] if is_image else _importance(trained),
         "wrong": _wrong(trained, pipeline, recordings),
         "boards": _boards(trained),
         "operators": _operators(trained),
         "facts": [
             ("hash", program.hash),
             ("seed", facts["seed"]),
-            ("trained on", f"{facts['train_rows']} windows"),
+            ("trained on", f"{facts['train_rows']} {'pictures' if is_image else 'windows'}"),
             ("held out", ", ".join(facts["groups_held_out"])),
             *facts["versions"].items(),
         ],
     }
+
+
+def _summary(trained: TrainedPipeline, pipeline: Pipeline) -> str:
+    program, count = trained.program, len(trained.report.labels)
+    if pipeline.input == "image":
+        rows, columns, *_ = program.input.shape
+        return (
+            f"Tells {count} classes from pictures of {rows} x {columns} pixels, {pipeline.pixels}."
+        )
+    pace = pace_of(program)
+    return (
+        f"Tells {count} classes from {program.input.shape[-1]} channels at {pipeline.rate:g}"
+        f" samples a second; a result after {pace.window / pipeline.rate:.3g} s, then every"
+        f" {float(pace.hop) / pipeline.rate:.3g} s."
+    )
 
 
 def _after(pipeline: Pipeline) -> str:
@@ -194,28 +209,37 @@ def _importance(trained: TrainedPipeline) -> list[dict[str, Any]]:
 def _wrong(
     trained: TrainedPipeline, pipeline: Pipeline, recordings: Recordings
 ) -> list[dict[str, str]]:
-    """Windows of several groups that were answered wrongly, as pictures."""
+    """Windows, or pictures, of several groups that were answered wrongly, drawn."""
     features, labels = trained.features, trained.report.labels
     misses = np.flatnonzero(trained.answers != features.y[trained.test])
     draw = np.random.default_rng(0)
     chosen = np.sort(draw.permutation(misses)[:_MOST_WRONG])
-    window = pace_of(trained.program).window
     shown = []
     for number in chosen:
         row = int(trained.test[number])
         item = recordings.items[int(features.recording[row])]
-        end = int(features.ends[row])
-        samples = to_int16(item.data, pipeline.scale)[max(0, end - window) : max(end, 1)]
-        if not len(samples):
-            samples = to_int16(item.data, pipeline.scale)
         truth, answer = labels[features.y[row]], labels[trained.answers[number]]
         shown.append(
             {
                 "caption": f"{item.source}, {item.group}: {truth}, taken for {answer}",
-                "picture": _text(draw_samples(samples, pipeline.rate, recordings.channels)),
+                "picture": _text(_drawn(trained, pipeline, recordings, row)),
             }
         )
     return shown
+
+
+def _drawn(trained: TrainedPipeline, pipeline: Pipeline, recordings: Recordings, row: int) -> bytes:
+    """A picture as the camera gives it, or a window over time."""
+    features = trained.features
+    item = recordings.items[int(features.recording[row])]
+    if pipeline.input == "image":
+        return draw_picture(as_colours(frame_of(item, pipeline), pipeline.pixels))
+    window = pace_of(trained.program).window
+    end = int(features.ends[row])
+    samples = to_int16(item.data, pipeline.scale)[max(0, end - window) : max(end, 1)]
+    if not len(samples):
+        samples = to_int16(item.data, pipeline.scale)
+    return draw_samples(samples, pipeline.rate, recordings.channels)
 
 
 def _boards(trained: TrainedPipeline) -> list[dict[str, Any]]:

@@ -207,4 +207,6 @@ class Stream:
 
 def _check_takes_stream(program: Program) -> None:
     if not program.takes_stream:
-        raise UsageError("this program takes whole windows, not a stream: use run()")
+        raise UsageError(
+            "this program takes one input a run, not a stream: use run(), or 'wingbeat run'"
+        )

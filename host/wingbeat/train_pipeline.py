@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import anomaly
+from . import anomaly, golden
 from .augment import augmented
 from .convert import convert
 from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
 from .net.features import convert_on_int16
 from .nets import NETS, MakeNet
+from .pictures import as_frame, common_size
 from .pipeline import DISTANCES, ModelOptions, Pipeline
-from .program import Program
-from .recordings import Recordings, optional_module, to_int16
+from .program import Descriptor, Program, ProgramBuilder
+from .recordings import Recording, Recordings, optional_module, to_int16
+from .reference.lookup import Lookup
 from .simulate import Event, Score, background_of, detections, score, simulate
 from .stages import Shape
 from .stream import Stream, pace_of
@@ -32,6 +34,7 @@ from .train import MlpOptions, Progress, fit_forest, fit_mlp, int16_steps, versi
 from .windows import split_by_group, split_by_time
 
 _CALIBRATION = 500
+_GOLDEN_CHOICE = 50  # pictures of which golden vectors are taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +44,14 @@ class Features:
     Attributes
     ----------
     x : NDArray[int16] [rows, features]
+        Of pictures, int8 or uint8.
     y : NDArray[int64] [rows]
         Class numbers.
     groups : NDArray [rows] of str
     recording : NDArray[int64] [rows]
         Number of the recording that a row is from.
     ends : NDArray[int64] [rows]
-        Sample of the recording at which the row was due, padding included.
+        Sample of the recording at which the row was due, padding included; of a picture 0.
     shape : Shape
         Of a row, without its batch.
     skipped : int
@@ -56,7 +60,7 @@ class Features:
         Samples beyond int16 at the pipeline's scale.
     """
 
-    x: NDArray[np.int16]
+    x: NDArray[Any]
     y: NDArray[np.int64]
     groups: NDArray[np.str_]
     recording: NDArray[np.int64]
@@ -68,7 +72,7 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class TrainedPipeline:
-    """A program that takes a stream, and what it was tested on.
+    """A program that takes a stream or a picture, and what it was tested on.
 
     Attributes
     ----------
@@ -125,6 +129,8 @@ def compute_features(
     UsageError
         A stage does not fit.
     """
+    if pipeline.input == "image":
+        return _features_of_pictures(recordings, fitted(pipeline, recordings), progress)
     n_channels = _check(recordings, pipeline)
     program, shape = pipeline.features(n_channels)
     window = pace_of(program).window
@@ -163,7 +169,52 @@ def compute_features(
     )
 
 
+def fitted(pipeline: Pipeline, recordings: Recordings) -> Pipeline:
+    """The pipeline with the size of the pictures, where it does not say what the camera gives.
+
+    Raises
+    ------
+    DataError
+        The pictures are of several sizes.
+    """
+    if pipeline.input != "image" or pipeline.size is not None:
+        return pipeline
+    return replace(pipeline, size=common_size(recordings))
+
+
+def _features_of_pictures(
+    recordings: Recordings, pipeline: Pipeline, progress: Callable[[int], None] | None
+) -> Features:
+    program, shape = pipeline.features(0)
+    index = {label: number for number, label in enumerate(recordings.labels)}
+    count = len(recordings.items)
+    x = np.empty((count, shape.n_elements), program.output.dtype)
+    for number, item in enumerate(recordings.items):
+        x[number] = program.run(frame_of(item, pipeline)).reshape(-1)
+        if progress is not None:
+            progress(number + 1)
+    return Features(
+        x,
+        np.array([index[item.label] for item in recordings.items], np.int64),
+        np.array([item.group for item in recordings.items], np.str_),
+        np.arange(count),
+        np.zeros(count, np.int64),
+        shape,
+        0,
+        0,
+    )
+
+
+def frame_of(item: Recording, pipeline: Pipeline) -> NDArray[Any]:
+    """A picture as the camera of a pipeline would have given it; see `as_frame`."""
+    assert pipeline.size is not None
+    size = pipeline.size[0], pipeline.size[1]
+    return as_frame(item.data, pipeline.pixels, size, item.source)
+
+
 def _check(recordings: Recordings, pipeline: Pipeline) -> int:
+    if pipeline.input == "image":
+        return 0
     n_channels = len(recordings.channels)
     if pipeline.channels is not None and pipeline.channels != n_channels:
         raise DataError(
@@ -227,12 +278,13 @@ def train_pipeline(
         As `compute_features` and `wingbeat.train.train_recordings`.
     """
     tell = progress or (lambda message: None)
+    pipeline = fitted(pipeline, recordings)
     n_channels = _check(recordings, pipeline)
     if pipeline.model.kind in DISTANCES:
         recordings = _normal_or_not(recordings, pipeline)
         features = features and replace(features, y=_classes_of(recordings)[features.recording])
     if features is None:
-        tell(f"computing features of {len(recordings.items)} recordings")
+        tell(f"computing features of {len(recordings.items)} examples")
         features = compute_features(recordings, pipeline)
     if features.clipped:
         tell(f"{features.clipped} samples are beyond int16 at this scale and were clipped")
@@ -247,14 +299,15 @@ def train_pipeline(
     )
     program = pipeline.program(model, n_channels)
     tell(f"testing on {len(test)} rows")
-    answers = model.predict(features.x[test].reshape(-1, *model.input.shape))
+    held_out = features.x[test].astype(model.input.dtype)
+    answers = model.predict(held_out.reshape(-1, *model.input.shape))
     groups = features.groups[test]
     report = evaluate_classes(features.y[test], answers, recordings.labels, groups)
     loss = None
     if expected is not None:
         loss = float((expected == features.y[test]).mean() - (answers == features.y[test]).mean())
     facts = {
-        "data": "recordings",
+        "data": "pictures" if pipeline.input == "image" else "recordings",
         "pipeline": {"name": pipeline.name, "rate": pipeline.rate, **_plain(pipeline)},
         "channels": list(recordings.channels),
         "scale": np.asarray(pipeline.scale, np.float64).tolist(),
@@ -277,7 +330,12 @@ def train_pipeline(
         tell("playing the recordings that were held out")
         scored, heard = _detections(program, recordings, pipeline, features, test)
         facts["detections"] = {**asdict(scored), "seconds": heard}
-    program = replace(program, meta={**program.meta, "rate": pipeline.rate, "training": facts})
+    rate = {} if pipeline.input == "image" else {"rate": pipeline.rate}
+    program = replace(program, meta={**program.meta, **rate, "training": facts})
+    if pipeline.input == "image":
+        some = test[:: max(1, len(test) // _GOLDEN_CHOICE)]
+        frames = [frame_of(recordings.items[i], pipeline) for i in some]
+        program = replace(program, golden=golden.choose(program, np.stack(frames)))
     return TrainedPipeline(
         program, model, report, features, train, test, answers, loss, scored, heard
     )
@@ -374,6 +432,9 @@ def _plain(pipeline: Pipeline) -> dict[str, Any]:
     stages = [stage.described() for stage in pipeline.stages]
     after = None if pipeline.after is None else asdict(pipeline.after)
     model = asdict(pipeline.model)
+    if pipeline.input == "image":
+        camera = {"pixels": pipeline.pixels, "size": list(pipeline.size or ())}
+        return {"stages": stages, "model": model, **camera}
     augment = None if pipeline.augment is None else asdict(pipeline.augment)
     return {
         "stages": stages,
@@ -413,12 +474,14 @@ def _fit(task: _Task) -> tuple[Program, NDArray[np.int64] | None]:
         return _fit_distance(task), None
     options, x = task.options.options, task.x(task.train)
     if isinstance(options, MlpOptions):
+        x = x.astype(np.int16)
         estimator = fit_mlp(x, task.y, options=options, seed=task.seed)
         program = convert_on_int16(estimator, x, name=task.name, labels=task.labels)
     else:
         estimator = fit_forest(x, task.y, options=options, seed=task.seed)
         rows = task.features.x
-        program = convert(estimator, name=task.name, dtype="int16", labels=task.labels, rows=rows)
+        dtype = rows.dtype.name
+        program = convert(estimator, name=task.name, dtype=dtype, labels=task.labels, rows=rows)
     return program, estimator.predict(task.x(task.test).astype(np.float64)).astype(np.int64)
 
 
@@ -464,9 +527,27 @@ def _fit_net(task: _Task) -> tuple[Program, NDArray[np.int64]]:
     )
     draw, count = np.random.default_rng(task.seed), min(len(task.train), _CALIBRATION)
     drawn = np.sort(draw.choice(task.train, count, replace=False))
-    program = convert_keras(model, rows(drawn), name=task.name, labels=task.labels, raw_step=step)
+    is_bytes = task.features.x.dtype.itemsize == 1
+    program = convert_keras(
+        model,
+        rows(drawn),
+        name=task.name,
+        labels=task.labels,
+        raw_step=None if is_bytes else step,
+    )
+    if is_bytes:
+        program = _on_bytes(program, task.features.x.dtype, step)
     expected = model.predict(rows(task.test), verbose=0).argmax(axis=1)
     return replace(program, golden=None), np.asarray(expected, np.int64)
+
+
+def _on_bytes(program: Program, dtype: np.dtype[Any], step: float) -> Program:
+    """A net that takes bytes of which one step is so much in its units, by a table."""
+    values = np.arange(256).astype(np.uint8).view(dtype)
+    table = replace(program.input, shape=(1,)).quantize(values.astype(np.float32) * step).ravel()
+    builder = ProgramBuilder(Descriptor(dtype.char, program.input.shape))
+    lookup = Lookup(table, program.input.n_elements, dtype.char)
+    return builder.finish_with(program, builder.add(lookup, 0))
 
 
 def find_net(name: str) -> MakeNet:

@@ -24,6 +24,7 @@ PAGES = (
     "docs/nets.md",
     "docs/streams.md",
     "docs/sounds.md",
+    "docs/images.md",
     "examples/air_quality/README.md",
     "examples/motion/README.md",
     "examples/vibration_anomaly/README.md",

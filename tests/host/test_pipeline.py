@@ -52,10 +52,15 @@ def test_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_presets_are_sound() -> None:
-    assert {"anomaly", "audio", "motion", "tabular", "vibration"} <= set(presets())
+    assert {"anomaly", "audio", "image", "motion", "tabular", "vibration"} <= set(presets())
     for name in presets():
         pipeline = load_pipeline(name)
         if pipeline.input == "rows":
+            continue
+        if pipeline.input == "image":
+            program, shape = replace(pipeline, size=(96, 96)).features(0)
+            assert program.output.shape == (24 * 24,)
+            assert shape.dims == (24, 24, 1)
             continue
         channels = {"motion": 6}.get(name, 1)
         program, shape = pipeline.features(channels)

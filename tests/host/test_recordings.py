@@ -325,7 +325,8 @@ CASES: dict[str, Case] = {
         load_recordings,
         DataError,
         "expected files that end in .csv, .parquet, .npz, .npy, .wav in this folder or below, "
-        "found no files. Put recordings there as LABEL/name.npy.",
+        "found no files. Put recordings there as LABEL/name.npy; pictures are for --pipeline "
+        "image.",
     ),
     "folder of other files": (
         lambda d: load_recordings(_text(d / "a" / "1.mp3", "").parent.parent),

@@ -314,7 +314,12 @@ VALUES = (
     *("-inf", "1e300", "1e-300", '""', '"x"', '"notch"', '"bandpass"', "true", "false", "[]"),
     *("[0]", "[nan, inf]", "[1, 2]", "[2, 1]", "[1e300, 3]", '["mean"]', "[[1]]", "{}", "[{}]"),
 )
-REQUIRED = {"filter": "cutoff = 20", "fir": "cutoff = 20", "band_energies": "edges = [5, 20]"}
+REQUIRED = {
+    "crop": "size = [9, 9]",
+    "filter": "cutoff = 20",
+    "fir": "cutoff = 20",
+    "band_energies": "edges = [5, 20]",
+}
 
 
 def _documents() -> Iterator[str]:
@@ -327,10 +332,13 @@ def _documents() -> Iterator[str]:
                 text = f'[[stage]]\nkind = "{kind}"\n{others}\n{each.name} = {value}\n'
                 yield f"rate = 200\n{text}{WINDOW}"
                 yield f"rate = 200\n{WINDOW}{text}"
+                yield f'input = "image"\npixels = "rgb565"\nsize = [60, 80]\n{text}'
                 yield f'rate = 200\n{WINDOW}[[stage]]\nkind = "log_mel"\nbands = 8\n{WINDOW}{text}'
     for key in ("rate", "channels", "scale", "pad", "input", "split", "stage", "model", "after"):
         for value in VALUES:
             yield f"{key} = {value}\n" + (f"rate = 200\n{WINDOW}" if key != "stage" else "")
+    for value in VALUES:
+        yield f'input = "image"\nsize = {value}\n'
     tables = {"model": ModelOptions, "after": AfterOptions, "augment": AugmentOptions}
     for table, options in tables.items():
         for each in fields(options):

@@ -162,7 +162,7 @@ def test_the_pace_of_windows_that_do_not_divide_each_other(sizes: tuple[int, ...
 
 def test_what_users_get_wrong_is_named() -> None:
     motion = stream_programs()["motion"]
-    with pytest.raises(UsageError, match="takes whole windows, not a stream: use run"):
+    with pytest.raises(UsageError, match="takes one input a run, not a stream: use run"):
         Stream(small_model())
     with pytest.raises(UsageError, match=r"takes a stream: use wingbeat\.stream.Stream"):
         motion.predict(np.zeros((1, 8, 3), np.int16))

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -27,6 +27,10 @@ from wingbeat.reference.window_stats import STATISTICS
 from wingbeat.simulate import in_events
 from wingbeat.stream import pace_of
 from wingbeat.train import ForestOptions, MlpOptions, Options, Trained
+
+if TYPE_CHECKING:
+    from wingbeat.recordings import Recordings
+    from wingbeat.train_pipeline import TrainedPipeline
 
 
 class Model(str, Enum):
@@ -249,10 +253,20 @@ def train(
             chosen = replace(chosen, rate=rate)
         if model is not None:
             chosen = replace(chosen, model=replace(chosen.model, kind=model.value))
-    if chosen is not None and chosen.input == "stream":
-        _refuse_with_pipeline(
-            {"--features": features, "--target": target, "--save-test": save_test}
-        )
+    if chosen is not None and chosen.input != "rows":
+        _refuse_with_pipeline({"--features": features, "--target": target})
+        if chosen.input == "stream":
+            _refuse_with_pipeline({"--save-test": save_test})
+        else:
+            _refuse_with_pictures(
+                {
+                    "--group": group,
+                    "--channels": channels,
+                    "--recording": recording,
+                    "--rate": rate,
+                    "--scale": scale,
+                }
+            )
         _on_pipeline(
             data,
             reading,
@@ -260,6 +274,7 @@ def train(
             output,
             plot,
             report,
+            save_test,
             as_json,
             name=name,
             test_fraction=test_fraction,
@@ -340,18 +355,26 @@ def _on_pipeline(
     output: Path,
     plot: Path | None,
     page: Path | None,
+    save_test: Path | None,
     as_json: bool,
     **training: Any,
 ) -> None:
+    from wingbeat.pictures import load_pictures
     from wingbeat.recordings import load_recordings
-    from wingbeat.train_pipeline import compute_features, train_pipeline
+    from wingbeat.train_pipeline import compute_features, fitted, train_pipeline
 
     with Progress(f"reading {data}"):
-        one_class = pipeline.model.kind in DISTANCES
-        recordings = load_recordings(data, **reading, one_class=one_class)
+        if pipeline.input == "image":
+            patterns = {key: reading[key] for key in ("group_pattern", "label_pattern")}
+            recordings = load_pictures(data, **patterns)
+        else:
+            one_class = pipeline.model.kind in DISTANCES
+            recordings = load_recordings(data, **reading, one_class=one_class)
+    pipeline = fitted(pipeline, recordings)
     count = len(recordings.items)
     with Progress("computing features", count) as progress:
-        progress.step(f"computing features of {count} recordings")
+        things = "pictures" if pipeline.input == "image" else "recordings"
+        progress.step(f"computing features of {count} {things}")
         features = compute_features(recordings, pipeline, progress.done)
     with Progress("training") as progress:
         trained = train_pipeline(
@@ -367,8 +390,10 @@ def _on_pipeline(
         with Progress("writing the report"):
             command = shlex.join(["wingbeat", *sys.argv[1:]])
             write_report(page, trained, pipeline, recordings, command)
+    if save_test is not None:
+        _save_frames(save_test, trained, pipeline, recordings)
     trained.program.save(output)
-    program, report, pace = trained.program, trained.report, pace_of(trained.program)
+    program, report = trained.program, trained.report
     document = {
         "file": str(output),
         "name": program.name,
@@ -379,8 +404,6 @@ def _on_pipeline(
         "labels": program.labels,
         "arena": program.arena,
         "bytes": {"program": len(program.encode())},
-        "window_seconds": pace.window / pipeline.rate,
-        "hop_seconds": float(pace.hop) / pipeline.rate,
         "train_rows": len(trained.train),
         "test_rows": len(trained.test),
         "skipped_recordings": trained.features.skipped,
@@ -392,14 +415,26 @@ def _on_pipeline(
         "plot": None if plot is None else str(plot),
         "page": None if page is None else str(page),
     }
-    rows = {
-        "trained on": f"{len(trained.train)} windows of"
-        f" {len(recordings.items) - trained.features.skipped} recordings",
-        "takes": f"{in_words(program.input)}, {pipeline.rate:g} samples a second",
-        "results": f"after {document['window_seconds']:.3g} s, then every"
-        f" {document['hop_seconds']:.3g} s",
-        "program": f"{output}, {len(program.encode())} bytes on the board",
-    }
+    if pipeline.input == "image":
+        document["test_inputs"] = None if save_test is None else str(save_test)
+        rows = {
+            "trained on": f"{len(trained.train)} pictures",
+            "takes": f"{in_words(program.input)}, a picture of {pipeline.pixels}",
+        }
+        if save_test is not None:
+            rows["test inputs"] = str(save_test)
+    else:
+        pace = pace_of(program)
+        document["window_seconds"] = pace.window / pipeline.rate
+        document["hop_seconds"] = float(pace.hop) / pipeline.rate
+        rows = {
+            "trained on": f"{len(trained.train)} windows of"
+            f" {len(recordings.items) - trained.features.skipped} recordings",
+            "takes": f"{in_words(program.input)}, {pipeline.rate:g} samples a second",
+            "results": f"after {document['window_seconds']:.3g} s, then every"
+            f" {document['hop_seconds']:.3g} s",
+        }
+    rows["program"] = f"{output}, {len(program.encode())} bytes on the board"
     if trained.detections is not None:
         rows["detections"] = in_events(trained.detections, trained.heard)
     if trained.features.skipped:
@@ -408,6 +443,26 @@ def _on_pipeline(
     if report.groups:
         shown.append(report.group_table())
     emit(as_json, document, *shown, Text(""), facts(rows))
+
+
+def _save_frames(
+    path: Path, trained: TrainedPipeline, pipeline: Pipeline, recordings: Recordings
+) -> None:
+    from wingbeat.train_pipeline import frame_of
+
+    buffer = io.BytesIO()
+    frames = [frame_of(recordings.items[i], pipeline) for i in trained.test]
+    np.save(buffer, np.stack(frames), allow_pickle=False)
+    write_atomic(path, buffer.getvalue())
+
+
+def _refuse_with_pictures(options: dict[str, object]) -> None:
+    wrong = [option for option, value in options.items() if value is not None]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)}: for samples over time; pictures have their label and group in"
+            " their path (LABEL/GROUP/name.png, or --group-pattern): drop it"
+        )
 
 
 def _refuse_mixture(

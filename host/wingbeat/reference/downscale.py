@@ -122,6 +122,35 @@ class Downscale(SignalOperator):
             return f"RGB565 gives grey or {RGB} channels"
         return None
 
+    def then(self, behind: Downscale) -> Downscale | None:
+        """One operator for this one and one behind it, rounded once; None if there is none.
+
+        Parameters
+        ----------
+        behind : Downscale
+            Takes what this one gives.
+        """
+        (high, wide), (top, left) = self.factors, self.corner
+        factors = high * behind.factors[0], wide * behind.factors[1]
+        first, count = self.first + behind.first, behind.out_channels
+        if behind.grey and (self.channels, self.first, self.out_channels) != (RGB, 0, RGB):
+            return None
+        if max(factors) > MAX_FACTOR or (
+            self.pixels is not Pixels.BYTES and count != RGB and not (self.grey or behind.grey)
+        ):
+            return None
+        return Downscale(
+            self.size,
+            (top + behind.corner[0] * high, left + behind.corner[1] * wide),
+            behind.out_size,
+            factors,
+            self.pixels,
+            self.channels,
+            first,
+            count,
+            self.grey or behind.grey,
+        )
+
     def encode(self) -> bytes:
         """Return u16 size[2], corner[2], out_size[2], u8 factors[2], pixels, channels, ..."""
         return _STRUCT.pack(

@@ -16,6 +16,7 @@ from .features import (
     StatisticsStage,
 )
 from .join import JoinStage
+from .pictures import PICTURE_STAGES, as_features
 from .signals import (
     ChannelsStage,
     DecimateStage,
@@ -29,30 +30,30 @@ from .signals import (
 )
 from .windows import WindowStage
 
-STAGES: Mapping[str, type[Stage]] = {
-    each.KIND: each
-    for each in (
-        WindowStage,
-        FilterStage,
-        FirStage,
-        DecimateStage,
-        DifferenceStage,
-        RemoveMeanStage,
-        ScaleStage,
-        ChannelsStage,
-        MagnitudeStage,
-        StatisticsStage,
-        PercentilesStage,
-        PowerSpectrumStage,
-        BandEnergiesStage,
-        LogMelStage,
-        MfccStage,
-        Log2Stage,
-        PeakNormalizeStage,
-        DeltaStage,
-        JoinStage,
-    )
-}
+_CLASSES: tuple[type[Stage], ...] = (
+    WindowStage,
+    FilterStage,
+    FirStage,
+    DecimateStage,
+    DifferenceStage,
+    RemoveMeanStage,
+    ScaleStage,
+    ChannelsStage,
+    MagnitudeStage,
+    StatisticsStage,
+    PercentilesStage,
+    PowerSpectrumStage,
+    BandEnergiesStage,
+    LogMelStage,
+    MfccStage,
+    Log2Stage,
+    PeakNormalizeStage,
+    DeltaStage,
+    JoinStage,
+    *PICTURE_STAGES,
+)
+
+STAGES: Mapping[str, type[Stage]] = {each.KIND: each for each in _CLASSES}
 """Class of each kind of stage."""
 
-__all__ = ["STAGES", "JoinStage", "Shape", "Stage", "WindowStage"]
+__all__ = ["PICTURE_STAGES", "STAGES", "JoinStage", "Shape", "Stage", "WindowStage", "as_features"]
