@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,49 +22,26 @@ from examples.playing import ROOT, asked_for_target, open_target, play, write_fi
 from examples.vibration_anomaly.motor import FAULTS, RATE, vibration  # noqa: E402
 
 from wingbeat import Program  # noqa: E402
-from wingbeat.after import with_detector  # noqa: E402
-from wingbeat.anomaly import fit_mahalanobis  # noqa: E402
 from wingbeat.pipeline import load_pipeline  # noqa: E402
+from wingbeat.recordings import Recording, Recordings  # noqa: E402
 from wingbeat.stream import Stream  # noqa: E402
+from wingbeat.train_pipeline import train_pipeline  # noqa: E402
 
-TRAINING, CHECKING, TESTING = range(0, 12), range(100, 106), range(200, 230)
-"""Seeds of minutes of a sound machine: to fit, to set the threshold, to count false alarms."""
+TRAINING, TESTING = range(0, 18), range(200, 230)
+"""Seeds of minutes of a sound machine: to learn, and to count false alarms."""
 
-MARGIN = 1.2
 SEVERITIES, RUNS = (0.1, 0.25, 0.5, 1.0), range(300, 310)
 
 
 @cache
-def distance() -> Program:
-    """From samples to the distance from normal, fitted to minutes of it."""
-    pipeline = load_pipeline("vibration")
-    stages, _ = pipeline.features(1)
-    rows = [Stream(stages).results(vibration(60, seed)).outputs for seed in TRAINING]
-    features = np.concatenate(rows).reshape(-1, stages.output.n_elements)
-    return pipeline.program(fit_mahalanobis(features, name="vibration"), 1)
-
-
-def distances(samples: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Twice a second, in deviations."""
-    program = distance()
-    return program.output.dequantize(Stream(program).results(samples).decisions)
-
-
-@cache
-def threshold() -> float:
-    """A little above the largest distance of minutes that the program was not fitted to."""
-    return MARGIN * max(float(distances(vibration(60, seed)).max()) for seed in CHECKING)
-
-
 def detector() -> Program:
-    """From samples to normal or anomaly."""
-    return with_detector(
-        replace(distance(), labels=("normal", "anomaly")),
-        threshold=threshold(),
-        release=0.8 * threshold(),
-        smoothing=1,
-        reject_label="normal",
+    """From samples to normal or anomaly, trained on sound minutes alone."""
+    minutes = tuple(
+        Recording(vibration(60, seed)[:, np.newaxis], "normal", f"minute {seed}", str(seed))
+        for seed in TRAINING
     )
+    recordings = Recordings(minutes, ("z",), float(RATE), ("normal",))
+    return train_pipeline(recordings, load_pipeline("anomaly"), name="vibration", seed=1).program
 
 
 @dataclass(frozen=True)
@@ -179,7 +156,7 @@ def _told(program: Program, samples: NDArray[np.int16]) -> list[tuple[float, str
 def main() -> None:
     target_name = asked_for_target("Vibration that is not as always.")
     found = find()
-    print(f"fitted to {len(TRAINING)} minutes of a sound machine; threshold {threshold():.1f}")
+    print(f"trained on {len(TRAINING)} minutes of a sound machine")
     print(f"false alarms in {found.minutes} other minutes: {found.false}")
     print(f"fault       severity  found of {len(RUNS)}  after (median)")
     for (fault, severity), seconds in found.seconds.items():
