@@ -11,6 +11,7 @@ from scipy import signal
 from bench.layers import Inputs
 from wingbeat.reference import DTYPES, Operator
 from wingbeat.reference.affine import affine
+from wingbeat.reference.autocorrelation import Autocorrelation
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
 from wingbeat.reference.biquads import biquads
 from wingbeat.reference.detector import Detector
@@ -84,6 +85,11 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
     for n, channels, count in ((32, 1, 1), (128, 3, 5), (128, 6, 1), (500, 2, 9), (2048, 1, 3)):
         percents = np.linspace(1, 99, count)
         yield percentiles(n, percents.tolist(), channels), (_noise(draw, n * channels),)
+    for n, first, last, channels in (
+        *((32, 4, 16, 1), (128, 10, 64, 3), (128, 100, 127, 1), (500, 50, 60, 2)),
+        *((256, 1, 9, 6), (400, 390, 399, 1), (1024, 20, 30, 1)),
+    ):
+        yield Autocorrelation(n, first, last, channels), (_noise(draw, n * channels),)
     for n, k in ((6, 1), (40, 1), (40, 8), (12, 30), (200, 4)):
         yield nearest(draw.normal(0, 500, (k, n))), (_noise(draw, n),)
     for n, k in ((4, 2), (10, 3), (100, 5), (1000, 5), (30, 30)):

@@ -7,6 +7,7 @@ from typing import Any
 
 from .reference import DTYPES
 from .reference.affine import Affine
+from .reference.autocorrelation import Autocorrelation
 from .reference.band_energies import BandEnergies
 from .reference.biquads import Biquads
 from .reference.detector import Detector
@@ -133,6 +134,13 @@ def _of_percentiles(operator: Percentiles) -> list[float]:
     return [1.0, channels, channels * operator.n_samples, channels * len(operator.places)]
 
 
+def _of_autocorrelation(operator: Autocorrelation) -> list[float]:
+    """Call, channels, samples, lags, products."""
+    n, lags = operator.n_samples, range(operator.first, operator.last + 1)
+    products = n + sum(n - lag for lag in lags)
+    return [1.0, *(operator.n_channels * each for each in (1.0, n, len(lags), products))]
+
+
 SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     PowerSpectrum: _of_power_spectrum,
     BandEnergies: _of_band_energies,
@@ -150,4 +158,5 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     TopK: _of_top_k,
     Nearest: _of_nearest,
     Percentiles: _of_percentiles,
+    Autocorrelation: _of_autocorrelation,
 }

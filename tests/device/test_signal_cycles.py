@@ -13,6 +13,7 @@ from scipy import signal
 
 from wingbeat.reference import DTYPES, Operator
 from wingbeat.reference.affine import affine
+from wingbeat.reference.autocorrelation import Autocorrelation
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
 from wingbeat.reference.biquads import biquads
 from wingbeat.reference.detector import Detector
@@ -146,6 +147,13 @@ def test_percentiles(core: BareCore) -> None:
     # The time depends on sizes only.
     cycles = core.run(percentiles(128, (25, 50, 75)), loud_noise(3, 128)).cycles
     assert cycles.min() == cycles.max() <= 16500
+
+
+def test_autocorrelation(core: BareCore) -> None:
+    check_operator(core, Autocorrelation(60, 4, 30, 3), loud_noise(3, 180))
+    check_operator(core, Autocorrelation(60, 4, 30, 3), loud_noise(3, 180) // 5000)
+    # 55 lags of 128 samples: 5,005 products.
+    assert core.run(Autocorrelation(128, 10, 64), loud_noise(3, 128)).cycles.max() <= 52000
 
 
 def test_nearest(core: BareCore) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vectors import (
+    autocorrelation,
     band_energies,
     biquads,
     detector,
@@ -34,6 +35,7 @@ MODULES = (
     samples,
     moments,
     percentiles,
+    autocorrelation,
     window,
     detector,
     vote,

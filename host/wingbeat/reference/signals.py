@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .affine import Affine
+from .autocorrelation import Autocorrelation
 from .band_energies import BandEnergies
 from .biquads import Biquads
 from .detector import Detector
@@ -35,6 +36,7 @@ SIGNALS = (
     Moments,
     PeakNormalize,
     Percentiles,
+    Autocorrelation,
     Window,
     Detector,
     Vote,
