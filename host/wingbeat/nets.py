@@ -9,7 +9,10 @@ MakeNet = Callable[[Any, tuple[int, ...], int], Any]
 
 
 def small_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
-    """A convolution and three separable ones over frames and bands, for log-mel features.
+    """Convolutions over frames and bands, for log-mel features.
+
+    The last ones look at all bands at once, each place in the spectrum with weights of its own, and
+    at three steps of time; only then there is a mean over time.
 
     Parameters
     ----------
@@ -29,12 +32,19 @@ def small_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     def normed(layer: Any) -> None:
         model.add(layer)
         model.add(layers.BatchNormalization())
+
+    def active(layer: Any) -> None:
+        normed(layer)
         model.add(layers.ReLU())
 
-    normed(layers.Conv2D(16, 5, strides=2, padding="same", use_bias=False))
-    for channels, stride in ((32, 1), (48, 2), (64, (2, 1))):
-        normed(layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False))
-        normed(layers.Conv2D(channels, 1, use_bias=False))
+    active(layers.Conv2D(16, 5, strides=2, padding="same", use_bias=False))
+    for channels, stride in ((32, 1), (48, 2)):
+        active(layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False))
+        active(layers.Conv2D(channels, 1, use_bias=False))
+    bands = -(-shape[1] // 4)
+    normed(layers.DepthwiseConv2D((1, bands), use_bias=False))
+    active(layers.Conv2D(64, 1, use_bias=False))
+    active(layers.Conv2D(64, (3, 1), padding="same", use_bias=False))
     model.add(layers.GlobalAveragePooling2D())
     model.add(layers.Dropout(0.3))
     model.add(layers.Dense(n_classes))

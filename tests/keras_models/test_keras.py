@@ -12,9 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from tflm import run_rows
+from tones import TONES, tones
 from wingbeat import convert_keras, quantization_aware, quantize_keras
 from wingbeat.errors import ModelError, UnsupportedModelError, UsageError
+from wingbeat.pipeline import parse_pipeline
 from wingbeat.program import Decision
+from wingbeat.train_pipeline import train_pipeline
 
 tensorflow = pytest.importorskip("tensorflow")
 keras: Any = pytest.importorskip("keras")
@@ -137,3 +140,13 @@ def test_what_cannot_be_quantization_aware() -> None:
         quantization_aware(convolution)
     with pytest.raises(UnsupportedModelError, match="written for Keras 2"):
         quantization_aware(Subclassed())
+
+
+def test_net_of_a_pipeline() -> None:
+    """With as many epochs as the means of batch normalization take on 57 rows."""
+    net = 'kind = "net"\nepochs = 600'
+    text = TONES.format(kind="log_mel").replace('kind = "forest"\ntrees = 5', net)
+    trained = train_pipeline(tones(), parse_pipeline(text, "tones"), name="tones", seed=3)
+    assert trained.report.accuracy > 0.9
+    assert trained.quantization_loss is not None
+    assert abs(trained.quantization_loss) < 0.05
