@@ -41,7 +41,7 @@ typedef struct {
     int8_t *out[PIXELS]; // the next channel
     const uint32_t *words; // packed inputs [pair][PIXELS]
     const uint32_t *words_end;
-    uint32_t skipped;   // for conv_pairs_dsp.h
+    int32_t skipped;    // for conv_pairs_dsp.h
     const uint8_t *end; // of the records
     uint32_t is_plain;  // add_products() does the last steps, too
     const uint8_t *at;  // the next record, or its last steps
@@ -82,10 +82,11 @@ static WB_APART uint32_t *pack_bytes(uint32_t *to, const int8_t *const x[PIXELS]
 #else
 #define pack pack_bytes
 
-static void start_block(block_t *block, const layer_t *layer) {
-    block->skipped = 0;
+// n: pixels of which none is there twice.
+static inline void start_block(block_t *block, const layer_t *layer, uint32_t n) {
     block->is_plain = 0;
     (void)layer;
+    (void)n;
 }
 
 // The sums of a record.
@@ -183,7 +184,6 @@ static void run(const wb_call_t *call) {
     map_t map;
     block_t block;
     start_map(&map, &layer->conv, &call->operand[0]);
-    start_block(&block, layer);
     block.words = words;
     block.words_end = words_end;
     block.end = call->params + call->params_size;
@@ -206,6 +206,7 @@ static void run(const wb_call_t *call) {
         next_corner(window, &corner, &column);
         out += window->out_channels;
         gather(&map, corners, words, (int8_t *)words_end);
+        start_block(&block, layer, n);
         block.at = (const uint8_t *)(layer + 1);
         while (block.at != block.end) {
             add_products(&block);

@@ -33,12 +33,14 @@ static inline uint32_t *pack(uint32_t *to, const int8_t *const x[PIXELS], uint32
     return ((uintptr_t)x[0] & 3u) == 0 ? pack_words(to, x, n) : pack_bytes(to, x, n);
 }
 
-#define PAIRS 8       // of inputs, in a turn of the loop
+#define PAIRS 16      // of inputs, in a turn of the loop
 #define PAIR_BYTES 44 // of code
 
-// The limits are those of int8, and what is below 0 before the offset is cut: no tie matters then.
-static void start_block(block_t *block, const layer_t *layer) {
-    block->skipped = (0u - inputs_of(layer) / 2) % PAIRS * PAIR_BYTES;
+// n: pixels of which none is there twice. skipped: bytes of code, or less than 0 for one pixel.
+static inline void start_block(block_t *block, const layer_t *layer, uint32_t n) {
+    uint32_t skipped = (0u - inputs_of(layer) / 2) % PAIRS * PAIR_BYTES;
+    block->skipped = n == 1 ? -1 : (int32_t)skipped;
+    // What is below 0 before the offset is cut: no tie matters then.
     block->is_plain = !layer->away && layer->low == INT8_MIN && layer->high == INT8_MAX;
 }
 
@@ -55,6 +57,13 @@ static void start_block(block_t *block, const layer_t *layer) {
     "smlad r7, r2, lr, r7\n" \
     "smlad r10, r3, r12, r10\n" \
     "smlad r11, r3, lr, r11\n"
+
+// The same of one pixel.
+#define SINGLE_PAIR \
+    "ldm r1!, {r2, r3}\n" \
+    "ldr r12, [r0], #16\n" \
+    "smlad r4, r2, r12, r4\n" \
+    "smlad r8, r3, r12, r8\n"
 
 // The last step of four sums of a channel.
 #define LAST_STEP(a, b, c, d) \
@@ -76,7 +85,8 @@ static void start_block(block_t *block, const layer_t *layer) {
 //
 // r0: words, r1: the records, r4 to r7: sums of the first channel, r8 to r11: of the second.
 // On the stack: out[PIXELS], words, words_end, where the loop is entered the first time (behind
-// what is not there), the end of the records, where it goes on behind the loop; the block.
+// what is not there, or that of one pixel), the end of the records, where it goes on behind the
+// loop; the block.
 __attribute__((naked, noinline)) static void add_products(block_t *block __attribute__((unused))) {
     __asm__(
         "push {r0, r4-r11, lr}\n"
@@ -84,7 +94,11 @@ __attribute__((naked, noinline)) static void add_products(block_t *block __attri
         "ldr r1, [r0, #36]\n"
         "ldm r0, {r4-r12}\n"
         "adr.w r2, 2f + 1\n" // 1: Thumb
+        "adr.w r3, 5f + 1\n"
+        "cmp r10, #0\n"
         "add r10, r2\n"
+        "it lt\n"
+        "movlt r10, r3\n"
         "adr.w r2, 3f + 1\n"
         "cmp r12, #0\n"
         "adr.w r12, 4f + 1\n"
@@ -102,7 +116,21 @@ __attribute__((naked, noinline)) static void add_products(block_t *block __attri
         "mov r11, r8\n"
         "ldr pc, [sp, #24]\n"
         ".p2align 2\n"
+        "5:\n"
+        SINGLE_PAIR SINGLE_PAIR
+        "ldr r2, [sp, #20]\n"
+        "cmp r0, r2\n"
+        "bne 5b\n"
+        "mov r5, r4\n"
+        "mov r6, r4\n"
+        "mov r7, r4\n"
+        "mov r9, r8\n"
+        "mov r10, r8\n"
+        "mov r11, r8\n"
+        "ldr pc, [sp, #32]\n"
+        ".p2align 2\n"
         "2:\n"
+        PAIR PAIR PAIR PAIR PAIR PAIR PAIR PAIR
         PAIR PAIR PAIR PAIR PAIR PAIR PAIR PAIR
         "ldr r2, [sp, #20]\n"
         "cmp r0, r2\n"

@@ -85,6 +85,7 @@ static WB_APART void copy_channel(const copy_t *copy, int16_t *scratch) {
             *to++ = *(const int8_t *)x;
             x += place;
         }
+        #if defined(__XTENSA__)
         for (uint32_t n = quads; n != 0; n--) {
             to[0] = *(const int8_t *)x;
             to[1] = *(const int8_t *)(x + place);
@@ -94,6 +95,28 @@ static WB_APART void copy_channel(const copy_t *copy, int16_t *scratch) {
             x += 2 * place;
             to += 4;
         }
+        #else
+        uint32_t n = quads, first, second, third, fourth;
+        __asm__ volatile(
+            "cbz %[n], 2f\n"
+            "1:\n"
+            "ldrsb %[first], [%[x]]\n"
+            "ldrsb %[second], [%[x], %[place]]\n"
+            "ldrsb %[third], [%[x], %[place], lsl #1]\n"
+            "add %[x], %[x], %[place], lsl #2\n"
+            "ldrsb %[fourth], [%[x], %[back]]\n"
+            "strh %[first], [%[to]], #8\n"
+            "strh %[second], [%[to], #-6]\n"
+            "strh %[third], [%[to], #-4]\n"
+            "strh %[fourth], [%[to], #-2]\n"
+            "subs %[n], #1\n"
+            "bne 1b\n"
+            "2:\n"
+            : [to] "+r"(to), [x] "+r"(x), [n] "+l"(n), [first] "=&r"(first),
+              [second] "=&r"(second), [third] "=&r"(third), [fourth] "=&r"(fourth)
+            : [place] "r"(place), [back] "r"(0u - place)
+            : "cc", "memory");
+        #endif
         to += rest;
         x += (int32_t)copy->line_rest;
     }
