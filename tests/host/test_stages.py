@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import scipy.signal
 from numpy.typing import NDArray
 
+from motion import motion
 from wingbeat.augment import AugmentOptions
 from wingbeat.errors import FormatError, UsageError, WingbeatError
 from wingbeat.pipeline import AfterOptions, ModelOptions, Pipeline, parse_pipeline
@@ -152,6 +154,50 @@ def test_percentiles() -> None:
     assert np.abs(found.reshape(wanted.shape) - wanted).max() <= 1
 
 
+def test_autocorrelation() -> None:
+    x = samples(2)
+    text = WINDOW + '[[stage]]\nkind = "autocorrelation"\nf_min = 10\nf_max = 25'
+    found, shape = rows(text, x)
+    assert shape.names[:2] == ("autocorrelation of channel 0", "lag of channel 0")
+    d = windows(x) - windows(x).mean(axis=1, keepdims=True)
+    sums = [(d[:, : 128 - lag] * d[:, lag:]).sum(axis=1) for lag in range(8, 21)]
+    r = np.stack(sums) / (d * d).sum(axis=1)
+    table = found.reshape(len(found), 2, 2)
+    assert np.abs(table[..., 0] / 2**15 - r.max(axis=0)).max() < 1e-3
+    # The tone of 17 Hz repeats after 11.8 samples.
+    assert np.abs(table[:, 1, 1] - 12).max() <= 1
+    _, shape = rows(WINDOW + '[[stage]]\nkind = "autocorrelation"', x)
+    assert shape.width == 4
+
+
+def test_bands_of_real_accelerometers_are_those_of_each_axis() -> None:
+    cut, _ = motion(128, 64)
+    edges = (0.5, 3, 6, 12, 25, 50)
+    text = (
+        f'rate = 100\n{WINDOW}[[stage]]\nkind = "remove_mean"\n'
+        f'[[stage]]\nkind = "band_energies"\nedges = {list(edges)}'
+    )
+    program, shape = parse_pipeline(text, "mine.toml").features(3)
+    assert shape.names[0] == "0.5 to 3 Hz of channel 0"
+    assert shape.width == 3 * 5
+    # Two halves of a window make one window, so each is computed by itself.
+    found = []
+    for window in cut[::7]:
+        found.append(Stream(program).results(window).outputs.ravel())
+    hann = scipy.signal.get_window("hann", 128)[:, np.newaxis]
+    real = cut[::7] - cut[::7].mean(axis=1, keepdims=True)
+    power = np.abs(np.fft.rfft(real * hann, axis=1)) ** 2
+    hertz = np.fft.rfftfreq(128, 1 / 100)
+    inside = [(hertz >= low) & ((hertz < high) | (high == 50)) for low, high in pairwise(edges)]
+    energy = np.stack([power[:, each].sum(axis=1) for each in inside], axis=2)
+    error = np.abs(np.array(found).reshape(energy.shape) / 512 - np.log2(energy))
+    # A band far below the loudest one of its axis has but the rounding of the transform.
+    heard = energy > 1e-4 * energy.max(axis=2, keepdims=True)
+    assert heard.mean() > 0.7
+    assert error[heard].max() < 0.2
+    assert np.median(error[heard]) < 0.01
+
+
 def log_power(x: NDArray[np.int16]) -> NDArray[np.float64]:
     """Power of the windows at each frequency: [windows, frequencies, channels]."""
     hann = scipy.signal.get_window("hann", 128)[:, np.newaxis]
@@ -271,6 +317,8 @@ WRONG = {
     WINDOW + '[[stage]]\nkind = "statistics"\nnames = ["median of all"]': "expected some of mean",
     WINDOW + '[[stage]]\nkind = "statistics"\nnames = "mean"': "expected a list, each a text",
     WINDOW + '[[stage]]\nkind = "percentiles"\nof = [101]': "0 to 100",
+    WINDOW + '[[stage]]\nkind = "autocorrelation"\nf_min = 1.5': "expected 1.575 Hz",
+    WINDOW + '[[stage]]\nkind = "autocorrelation"\nf_min = 9\nf_max = 8': "lower one first",
     WINDOW + '[[stage]]\nkind = "power_spectrum"\nf_min = 90.1\nf_max = 90.2': "lies between",
     WINDOW + '[[stage]]\nkind = "power_spectrum"\nf_max = 101': "up to 100 Hz",
     WINDOW + '[[stage]]\nkind = "band_energies"\nedges = [5, 4]': "rising",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from .base import Shape, Stage
 from .features import (
+    AutocorrelationStage,
     BandEnergiesStage,
     Log2Stage,
     LogMelStage,
@@ -42,6 +43,7 @@ _CLASSES: tuple[type[Stage], ...] = (
     MagnitudeStage,
     StatisticsStage,
     PercentilesStage,
+    AutocorrelationStage,
     PowerSpectrumStage,
     BandEnergiesStage,
     LogMelStage,

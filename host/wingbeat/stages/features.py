@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import UsageError
 from wingbeat.program import ProgramBuilder
+from wingbeat.reference.autocorrelation import Autocorrelation
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
 from wingbeat.reference.concat import Concat
 from wingbeat.reference.log2 import LOG_BITS, Log2
@@ -80,6 +81,41 @@ class PercentilesStage(Stage):
         expect_window(before, 2)
         names = of_channels([f"percentile {each:g}" for each in self.of], before.names)
         operator = percentiles(before.length, self.of, before.width)
+        return to.add(operator, tensor), before.frame(names)
+
+
+@dataclass(frozen=True)
+class AutocorrelationStage(Stage):
+    """How strongly each channel of a window repeats itself, and after how many samples.
+
+    Parameters
+    ----------
+    f_min, f_max : float, optional
+        Repetitions a second that are looked for; 2 to 16 in a window by default.
+    """
+
+    f_min: float | None = None
+    f_max: float | None = None
+
+    KIND: ClassVar[str] = "autocorrelation"
+
+    def add(self, to: ProgramBuilder, tensor: int, before: Shape) -> tuple[int, Shape]:
+        """Append the operator: the greatest autocorrelation in steps of 2^-15, and its lag."""
+        expect_window(before, 3)
+        windows = before.rate / before.length
+        low = 2 * windows if self.f_min is None else self.f_min
+        high = 16 * windows if self.f_max is None else self.f_max
+        least = before.rate / (before.length - 1)
+        if self.f_max is None:
+            high = min(max(high, low), before.rate)
+        if not 0 < least <= low <= high <= before.rate:
+            raise UsageError(
+                f"f_min = {low:g}, f_max = {high:g}: expected {least:.4g} Hz, which is once a"
+                f" window, or more, up to {before.rate:g} Hz, the lower one first"
+            )
+        first, last = (max(1, round(before.rate / each)) for each in (high, low))
+        names = of_channels(("autocorrelation", "lag"), before.names)
+        operator = Autocorrelation(before.length, first, last, before.width)
         return to.add(operator, tensor), before.frame(names)
 
 
