@@ -34,6 +34,9 @@ from .train import MlpOptions, Progress, fit_forest, fit_mlp, int16_steps, versi
 from .windows import split_by_group, split_by_time
 
 _CALIBRATION = 500
+_STEPS = 1500
+_FEWEST, _MOST = 8, 64
+_SETTLED = 20
 _GOLDEN_CHOICE = 50  # pictures of which golden vectors are taken
 
 
@@ -513,6 +516,8 @@ def _fit_net(task: _Task) -> tuple[Program, NDArray[np.int64]]:
 
     keras.utils.set_random_seed(task.seed)
     model = find_net(task.options.net)(keras, shape, len(task.labels))
+    rows_of_step = _batch(len(task.train), task.options.epochs)
+    _settle(keras, model, task.options.epochs * -(-len(task.train) // rows_of_step))
     model.compile(
         keras.optimizers.Adam(2e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -520,7 +525,7 @@ def _fit_net(task: _Task) -> tuple[Program, NDArray[np.int64]]:
     model.fit(
         rows(task.train),
         task.y,
-        batch_size=64,
+        batch_size=rows_of_step,
         epochs=task.options.epochs,
         verbose=0,
         shuffle=True,
@@ -548,6 +553,22 @@ def _on_bytes(program: Program, dtype: np.dtype[Any], step: float) -> Program:
     builder = ProgramBuilder(Descriptor(dtype.char, program.input.shape))
     lookup = Lookup(table, program.input.n_elements, dtype.char)
     return builder.finish_with(program, builder.add(lookup, 0))
+
+
+def _batch(rows: int, epochs: int) -> int:
+    """Rows of a step: fewer where there would be too few steps to learn in."""
+    return min(max(rows * epochs // _STEPS, _FEWEST), _MOST)
+
+
+def _settle(keras: Any, model: Any, steps: int) -> None:
+    """Make running means of batch normalization follow fast enough for so few steps.
+
+    What is left of where they started is momentum^steps, of a mean that may be many deviations.
+    """
+    most = max(0.5, 1 - _SETTLED / steps)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, most)
 
 
 def find_net(name: str) -> MakeNet:
