@@ -28,8 +28,14 @@ PAGES = (
     "examples/air_quality/README.md",
     "examples/motion/README.md",
     "examples/vibration_anomaly/README.md",
+    "examples/sound_event/README.md",
+    "examples/wake/README.md",
 )
-NEEDS = {"examples/air_quality/README.md": "AirQualityUCI.csv"}
+NEEDS = {
+    "examples/air_quality/README.md": "AirQualityUCI.csv",
+    "examples/sound_event/README.md": "spoken_digits.zip",
+    "examples/wake/README.md": "spoken_digits.zip",
+}
 """Data files that are not in the project."""
 
 
