@@ -135,7 +135,8 @@ def compute_features(
     if pipeline.input == "image":
         return _features_of_pictures(recordings, fitted(pipeline, recordings), progress)
     n_channels = _check(recordings, pipeline)
-    program, shape = pipeline.features(n_channels)
+    # The only channel of a microphone needs no name beside each band.
+    program, shape = pipeline.features(recordings.channels if n_channels > 1 else 1)
     window = pace_of(program).window
     index = {label: number for number, label in enumerate(recordings.labels)}
     parts: list[NDArray[np.int16]] = []
@@ -413,7 +414,9 @@ def _detections(
         if item.label not in background:
             truth.append(Event(at, at + played.duration, item.label))
         at += played.duration
-    return score(found, truth, 0.0), at
+    counts = score(found, truth, 0.0)
+    rounded = tuple(round(each, 3) for each in counts.latencies)
+    return replace(counts, latencies=rounded), round(at, 3)
 
 
 def _split(

@@ -101,6 +101,20 @@ def test_unknown_pipeline_names_the_presets() -> None:
         load_pipeline("audo")
 
 
+def test_features_are_named_after_their_channels() -> None:
+    recordings = tones()
+    beside = replace(
+        recordings,
+        channels=("ax", "ay"),
+        items=tuple(replace(item, data=np.tile(item.data, (1, 2))) for item in recordings.items),
+    )
+    pipeline = parse_pipeline(TONES.format(kind="log_mel"), "tones")
+    names = compute_features(beside, pipeline).shape.names
+    assert names[0] == "band 0 of ax"
+    assert names[14] == "band 0 of ay"
+    assert compute_features(recordings, pipeline).shape.names[0] == "band 0"
+
+
 def test_recordings_have_to_fit() -> None:
     recordings, pipeline = tones(), parse_pipeline(TONES.format(kind="log_mel"), "tones")
     with pytest.raises(DataError, match="1000 samples a second"):
