@@ -56,6 +56,8 @@ stage = [{kind = "difference"}, {kind = "statistics"}]
 [[stage.branch]]
 kind = "percentiles"
 of = [10, 50, 99.5]
+[[stage.branch]]
+kind = "autocorrelation"
 """
 
 FRAMES = """
