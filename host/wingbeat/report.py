@@ -21,11 +21,12 @@ from .evaluate import ClassReport
 from .files import write_atomic
 from .pictures import as_colours
 from .pipeline import Pipeline
+from .pipeline_features import fitted, frame_of
 from .plots import draw_confusion_matrix, draw_picture, draw_samples
 from .recordings import Recordings, optional_module, to_int16
 from .simulate import in_events
 from .stream import pace_of
-from .train_pipeline import TrainedPipeline, fitted, frame_of
+from .train_pipeline import TrainedPipeline
 
 _MOST_WRONG = 9
 _MOST_FEATURES = 16

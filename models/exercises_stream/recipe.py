@@ -22,9 +22,10 @@ from wingbeat import Program  # noqa: E402
 from wingbeat.evaluate import ClassReport, evaluate_classes  # noqa: E402
 from wingbeat.golden import choose  # noqa: E402
 from wingbeat.pipeline import Pipeline, load_pipeline  # noqa: E402
+from wingbeat.pipeline_features import Features, compute_features  # noqa: E402
 from wingbeat.recordings import Recording, Recordings, to_int16  # noqa: E402
 from wingbeat.stream import pace_of  # noqa: E402
-from wingbeat.train_pipeline import Features, compute_features, train_pipeline  # noqa: E402
+from wingbeat.train_pipeline import train_pipeline  # noqa: E402
 
 NAME = "exercises_stream"
 PIPELINE = Path(__file__).parent / "pipeline.toml"

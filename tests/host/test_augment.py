@@ -12,8 +12,9 @@ from tones import TONES, tones
 from wingbeat.augment import AugmentOptions, augmented
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.pipeline import parse_pipeline
+from wingbeat.pipeline_features import compute_features
 from wingbeat.recordings import Recording
-from wingbeat.train_pipeline import compute_features, train_pipeline
+from wingbeat.train_pipeline import train_pipeline
 
 AUGMENT = "[augment]\ncopies = 3\nspeed = [0.8, 1.25]\nnoise_db = [10, 30]\n"
 

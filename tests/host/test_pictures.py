@@ -13,11 +13,12 @@ from photos import photos, write
 from wingbeat.errors import DataError, FormatError, UsageError
 from wingbeat.pictures import CAMERAS, as_colours, as_frame, load_picture, load_pictures
 from wingbeat.pipeline import Pipeline, load_pipeline, parse_pipeline
+from wingbeat.pipeline_features import compute_features, fitted, frame_of
 from wingbeat.program import Program
 from wingbeat.recordings import Recording, Recordings
 from wingbeat.reference.downscale import Downscale
 from wingbeat.stream import Stream
-from wingbeat.train_pipeline import compute_features, fitted, frame_of, train_pipeline
+from wingbeat.train_pipeline import train_pipeline
 
 CAMERA = """
 input = "image"

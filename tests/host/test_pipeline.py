@@ -15,10 +15,11 @@ from scipy.io import wavfile
 from tones import TONES, tones
 from wingbeat.errors import DataError, FormatError, UsageError
 from wingbeat.pipeline import load_pipeline, parse_pipeline, presets
+from wingbeat.pipeline_features import compute_features
 from wingbeat.recordings import Recording, Recordings, load_recordings, load_wav
 from wingbeat.simulate import background_of, detections, simulate
 from wingbeat.stream import Stream, pace_of
-from wingbeat.train_pipeline import compute_features, train_pipeline
+from wingbeat.train_pipeline import train_pipeline
 
 SPEECH = Path(__file__).resolve().parents[1] / "data" / "speech"
 

@@ -360,8 +360,9 @@ def _on_pipeline(
     **training: Any,
 ) -> None:
     from wingbeat.pictures import load_pictures
+    from wingbeat.pipeline_features import compute_features, fitted
     from wingbeat.recordings import load_recordings
-    from wingbeat.train_pipeline import compute_features, fitted, train_pipeline
+    from wingbeat.train_pipeline import train_pipeline
 
     with Progress(f"reading {data}"):
         if pipeline.input == "image":
@@ -448,7 +449,7 @@ def _on_pipeline(
 def _save_frames(
     path: Path, trained: TrainedPipeline, pipeline: Pipeline, recordings: Recordings
 ) -> None:
-    from wingbeat.train_pipeline import frame_of
+    from wingbeat.pipeline_features import frame_of
 
     buffer = io.BytesIO()
     frames = [frame_of(recordings.items[i], pipeline) for i in trained.test]
