@@ -12,6 +12,8 @@ from .boards import Board
 from .costs import Estimate, estimate
 from .errors import UsageError
 from .mpy import Constant, Mpy
+from .prefer import fastest_module
+from .program import Program
 from .reference import ForestWalk
 from .stream import pace_of
 
@@ -174,6 +176,14 @@ class Check:
                 )
             return f"the program has {size} bytes and must lose {excess}: {remedy}"
         return "its input, features or arena are too large for this board: take a smaller window"
+
+
+def fastest_for(program: Program, board: Board) -> Module:
+    """The module of a program in the fastest form that fits the heap of a board."""
+    heap = board.heap
+    return fastest_module(
+        program, board.arch, lambda module: heap is None or heap_need(module).total <= heap
+    )
 
 
 def check(module: Module, board: Board) -> Check:

@@ -25,6 +25,7 @@ from .board import PREFIX, PROBE, Facts, ask, next_step, usable_arch
 from .check import HeapNeed, heap_need
 from .errors import DeviceError, TargetError, TransportError
 from .golden import Golden, vectors_of
+from .prefer import fastest_module
 from .program import Decision, Program
 from .romfs import Piece, romfs_pieces
 from .stream import Stream
@@ -462,7 +463,7 @@ def deploy(
     say = tell or (lambda _: None)
     say("asking the board")
     facts = ask(transport)
-    module = _module_for(model, facts)
+    module = module_for(model, facts)
     job = _Job(transport, facts, module, vectors_of(module.program), say)
     try:
         cleaned = job.clean()
@@ -501,10 +502,17 @@ def _story(job: _Job, what: str) -> str:
     )
 
 
-def _module_for(model: Program | Module, facts: Facts) -> Module:
+def module_for(model: Program | Module, facts: Facts) -> Module:
+    """The module that a board gets: of a program, the fastest form that it has room for.
+
+    Raises
+    ------
+    TargetError
+        The module is for another architecture, or the board loads no native code.
+    """
     arch = usable_arch(facts)
     if isinstance(model, Program):
-        return model.assemble(arch)
+        return fastest_module(model, arch, lambda module: _has_room(facts, module))
     if model.arch not in (arch, facts.arch):
         raise TargetError(
             f"the file is for {model.arch}, but {facts.machine} runs {facts.arch}: deploy the .wbp"
@@ -512,6 +520,16 @@ def _module_for(model: Program | Module, facts: Facts) -> Module:
             f" {arch}"
         )
     return model
+
+
+def _has_room(facts: Facts, module: Module) -> bool:
+    """For a module and the script that proves it in the heap, and for two files."""
+    return _fits(facts, heap_need(module)) and 2 * len(module.data) <= facts.disk_free
+
+
+def _fits(facts: Facts, need: HeapNeed) -> bool:
+    """The heap has room for a model and the script that proves it."""
+    return need.total + _HEAP_TO_RUN <= facts.heap_free and need.largest <= facts.heap_largest
 
 
 class _Job:
@@ -567,9 +585,9 @@ class _Job:
             )
         heap, from_rom = heap_need(self.module), heap_need(self.module, romfs=True)
         free_for_rom = facts.heap_free >= _HEAP_TO_WRITE_ROM
-        if self._fits(heap) and (free_for_rom or not romfs):
+        if _fits(self.facts, heap) and (free_for_rom or not romfs):
             return
-        if romfs and free_for_rom and self._fits(from_rom):
+        if romfs and free_for_rom and _fits(self.facts, from_rom):
             self.too_large_for_heap = True
             return
         better = "make the model smaller, or free heap in boot.py"
@@ -579,7 +597,7 @@ class _Job:
                 " free: free heap in boot.py"
             )
         lacking = from_rom if romfs else heap
-        if not romfs and free_for_rom and size < facts.rom_size and self._fits(from_rom):
+        if not romfs and free_for_rom and size < facts.rom_size and _fits(self.facts, from_rom):
             better = (
                 f"deploy it with --romfs, from where it takes {from_rom.total} bytes; or {better}"
             )
@@ -587,13 +605,6 @@ class _Job:
             f"{self.file} needs about {lacking.total} bytes of heap, and {lacking.largest} of them"
             f" in one piece; {facts.heap_free} are free, {facts.heap_largest} in one piece:"
             f" {better}"
-        )
-
-    def _fits(self, need: HeapNeed) -> bool:
-        """The heap has room for a model and the script that proves it."""
-        return (
-            need.total + _HEAP_TO_RUN <= self.facts.heap_free
-            and need.largest <= self.facts.heap_largest
         )
 
     def copy(self, progress: Progress | None) -> None:

@@ -11,9 +11,10 @@ if the board's heap has room for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from .assemble import Module
 from .blobs import blobs_of
 from .costs import count_of
 from .describe import describe
@@ -109,6 +110,12 @@ def fastest(program: Program, arch: str) -> Program:
     """The form of a program that is the fastest on an architecture."""
     wide = wide_form(program, arch)
     return program if wide is None else wide.program
+
+
+def fastest_module(program: Program, arch: str, fits: Callable[[Module], bool]) -> Module:
+    """The module of a program in its fastest form, or as it is if that does not fit."""
+    module = fastest(program, arch).assemble(arch)
+    return module if fits(module) else program.assemble(arch)
 
 
 def _choice(program: Program, other: dict[int, Operator], arch: str) -> Choice:

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from flash_board import FlashBoard
+from nets.files import net
 from power_cuts import Deploys, digits, iris, proven
 from streams import stream_programs
 from wingbeat.assemble import Module
 from wingbeat.board import ask, native_works, problem_of
-from wingbeat.deploy import deploy
+from wingbeat.deploy import deploy, module_for
 from wingbeat.errors import FormatError, TargetError, TransportError
 from wingbeat.golden import generate, vectors_of
+from wingbeat.net.convert import convert_tflite
 from wingbeat.onboard import models_on, remove
 from wingbeat.program import Decision, Program
 from wingbeat.romfs import romfs_image
@@ -358,3 +360,16 @@ def test_says_where_figures_come_from(board: FlashBoard) -> None:
     facts = ask(board)
     assert facts.where == "measured"
     assert replace(facts, port="socket://127.0.0.1:1").where == "emulated"
+
+
+@pytest.mark.parametrize(
+    ("heap", "disk", "wide"),
+    [(200_000, 1_000_000, True), (70_000, 1_000_000, False), (200_000, 100_000, False)],
+)
+def test_wide_weights_where_the_board_has_room(
+    board: FlashBoard, heap: int, disk: int, wide: bool
+) -> None:
+    facts = replace(ask(board), arch="armv7emsp", heap_free=heap, heap_largest=heap, disk_free=disk)
+    module = module_for(convert_tflite(net("kws")), facts)
+    assert ("conv_pairs" in module.kernel_sizes) is wide
+    assert module.arch == "armv7emsp"

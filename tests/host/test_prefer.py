@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from wingbeat.boards import board_named
+from wingbeat.check import fastest_for
 from wingbeat.net.convert import convert_tflite
 from wingbeat.prefer import fastest, small_form, wide_form
 from wingbeat.reference import AveragePool
@@ -85,3 +88,12 @@ def test_other_processors_have_no_wide_form() -> None:
     for arch in ("armv6m", "armv7m", "rv32imc", "xtensawin", "x64"):
         assert wide_form(program, arch) is None
         assert fastest(program, arch) is program
+
+
+def test_programs_get_wide_weights_on_boards_with_room() -> None:
+    program = convert_tflite(NETS / "kws.tflite")
+    board = board_named("pico2")
+    for heap, wide in ((board.heap, True), (None, True), (70_000, False)):
+        module = fastest_for(program, replace(board, heap=heap))
+        assert ("conv_pairs" in module.kernel_sizes) is wide
+    assert "conv_pairs" not in fastest_for(program, board_named("pico")).kernel_sizes

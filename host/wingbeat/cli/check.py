@@ -11,7 +11,7 @@ from rich.text import Text
 
 from wingbeat.assemble import Module
 from wingbeat.boards import board_named
-from wingbeat.check import Check
+from wingbeat.check import Check, fastest_for
 from wingbeat.check import check as check_module
 from wingbeat.cli.files import load_file
 from wingbeat.cli.options import Json, complete_board
@@ -31,7 +31,7 @@ def check(
     """Say whether a model fits a board: heap, flash, and time per inference."""
     target = board_named(board)
     loaded = load_file(file)
-    module = loaded if isinstance(loaded, Module) else loaded.assemble(target.arch)
+    module = loaded if isinstance(loaded, Module) else fastest_for(loaded, target)
     result = check_module(module, target)
     document = _document(file, result)
     emit(as_json, document, Text(f"{file} on {target.description}"), *_shown(result))
