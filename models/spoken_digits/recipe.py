@@ -73,16 +73,38 @@ def rows() -> NDArray[np.int16]:
     return np.concatenate(outputs).reshape(len(outputs), *shape.dims, 1)
 
 
-def accuracies() -> dict[str, float]:
-    """Of each speaker's digits: the share that the net tells which has never heard the speaker."""
+def answers() -> dict[str, NDArray[np.int64]]:
+    """Of each speaker: how often a digit [10] was taken for a class [11] by the net without them."""
     digits = np.array([item.digit for item in recordings()])
     speakers = np.array([item.speaker for item in recordings()])
     found = {}
     for speaker in SPEAKERS:
         mine = speakers == speaker
-        answers = net_of(speaker).predict(rows()[mine])
-        found[speaker] = float(np.mean(answers == digits[mine]))
+        said = net_of(speaker).predict(rows()[mine])
+        found[speaker] = np.zeros((10, len(LABELS)), np.int64)
+        np.add.at(found[speaker], (digits[mine], said), 1)
     return found
+
+
+def _of_answers(found: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
+    """Accuracies by speaker and by digit, and what was mistaken most."""
+    shares = {name: float(np.trace(table) / table.sum()) for name, table in found.items()}
+    table = np.sum(list(found.values()), axis=0)
+    right = np.diag(table) / table.sum(axis=1)
+    wrong = table.copy()
+    np.fill_diagonal(wrong, 0)
+    worst = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable"), wrong.shape))
+    return {
+        "accuracy": float(np.mean(list(shares.values()))),
+        "worst": min(shares.values()),
+        "shares": shares,
+        "digit_heads": " | ".join(LABELS[:10]),
+        "digit_shares": " | ".join(f"{share:.2f}" for share in right),
+        "mistakes": ", ".join(
+            f"{LABELS[said]} as {LABELS[heard]} ({wrong[said, heard]} of {table[said].sum()})"
+            for said, heard in worst[0, :4].tolist()
+        ),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +171,10 @@ def listen(speaker: str, seconds: float = SECONDS) -> Listened:
 def make() -> Program:
     """Test the nets, and make the program of the one that was trained on all."""
     facts = json.loads((FOLDER / "training.json").read_text(encoding="utf-8"))
-    on_int8, in_float = accuracies(), facts["float_accuracy"]
+    reached, in_float = _of_answers(answers()), facts["float_accuracy"]
+    on_int8 = reached["shares"]
     figures: dict[str, Any] = {
-        "accuracy": float(np.mean(list(on_int8.values()))),
-        "worst": min(on_int8.values()),
+        **reached,
         "float_accuracy": float(np.mean(list(in_float.values()))),
         "speakers": "\n".join(
             f"| {name} | {in_float[name]:.3f} | {on_int8[name]:.3f} |" for name in SPEAKERS
