@@ -74,7 +74,7 @@ def rows() -> NDArray[np.int16]:
 
 
 def answers() -> dict[str, NDArray[np.int64]]:
-    """Of each speaker: how often a digit [10] was taken for a class [11] by the net without them."""
+    """Of each speaker: how often a digit [10] was taken for a class [11], by the net without."""
     digits = np.array([item.digit for item in recordings()])
     speakers = np.array([item.speaker for item in recordings()])
     found = {}
