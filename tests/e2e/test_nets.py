@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 
 from nets.compare import few_nets_of_all_kinds
 from nets.files import FOLDER, NAMES, net
+from programs import program_of
 from tflm import run_rows
+from vectors.conv import make_conv
+from vectors.on_targets import assembled, execute
 from wingbeat.net.convert import convert_tflite
 from wingbeat.prefer import fastest, small_form
 from wingbeat.program import Decision, Program
+from wingbeat.reference.conv_pairs import conv_pairs
 from wingbeat.runner import run_module
 from wingbeat.targets import TARGETS, open_target
 
@@ -78,6 +83,31 @@ def test_random_nets_answer_as_tflm(target: str) -> None:
             for form in forms_of(random.program, machine.arch):
                 found = run_module(machine, form.assemble(machine.arch), random.rows)
                 assert found.outputs.tobytes() == random.expected.tobytes(), random
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_first_layer_takes_inputs_at_any_address(target: str) -> None:
+    """Whole pixels of a map are words where the input is in the arena, and here are not."""
+    rng = np.random.default_rng(2)
+    conv = make_conv(rng, (3, 5, 8), (1, 1), 6)
+    wide, rows = conv_pairs(conv), rng.integers(-128, 128, (4, conv.inputs[0][1])).astype(np.int8)
+    assert wide is not None
+    (expected,) = conv.apply(rows)
+    for operator in (conv, wide):
+        script = f"""
+            from model import Model
+            model, data, out = Model(), open("rows.bin", "rb").read(), bytearray({expected[0].size})
+            n = len(data) // 4
+            for i in range(4):
+                at = bytearray(n + 4)
+                at[i : i + n] = data[i * n : i * n + n]
+                model.run(memoryview(at)[i : i + n], out)
+                print(list(out))
+        """
+        module = assembled(program_of("model", operator), target)
+        files = {"model.mpy": module.data, "rows.bin": rows.tobytes()}
+        found = [json.loads(line) for line in execute(target, script, files).split("\n") if line]
+        assert found == expected.view(np.uint8).tolist(), operator.KERNEL
 
 
 def test_words_are_heard() -> None:
