@@ -93,6 +93,28 @@ def test_a_net_runs_from_its_file(tmp_path: Path) -> None:
     assert np.load(answers).tolist() == [2, 3, 0, 0]
 
 
+def test_what_size_costs_and_buys(tmp_path: Path) -> None:
+    out, kws = tmp_path / "kws.mpy", FOLDER / "kws.tflite"
+    fast, small = (
+        json.loads(ok("convert", kws, "-o", out, "--board", "pico", "--prefer", each, "--json"))
+        for each in ("speed", "size")
+    )
+    prefer = small["prefer"]
+    assert (fast["prefer"]["chosen"], prefer["chosen"]) == ("speed", "size")
+    assert prefer["kernels_instead"] == ["conv_small", "mean"]
+    assert set(small["bytes"]["kernels"]) == {"conv_small", "mean", "softmax8"}
+    # Links of two kernels, and the alignment of all.
+    saved = fast["bytes"]["file"] - small["bytes"]["file"]
+    assert abs(prefer["bytes_of_size"] + saved) < 64
+    assert [layer["layer"] for layer in prefer["layers"]] == list(range(11))
+    assert prefer["cycles_of_size"] == sum(layer["cycles"] for layer in prefer["layers"]) > 0
+    text = " ".join(ok("convert", kws, "-o", out, "--board", "pico", "--prefer", "size").split())
+    assert f"prefers size: {prefer['bytes_of_size']:+,} bytes and +" in text
+    assert "by a small kernel" in text
+    text = ok("convert", kws, "-o", out, "--board", "pico")
+    assert "prefers speed; --prefer size would be" in " ".join(text.split())
+
+
 def test_wide_weights_where_the_heap_has_room(tmp_path: Path) -> None:
     out = tmp_path / "kws.mpy"
     kws = FOLDER / "kws.tflite"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from wingbeat.assemble import Module
@@ -242,13 +243,8 @@ def _widened_in_words(widened: dict[str, Any]) -> str:
     """What weights of two bytes cost and bought."""
     instructions = widened["instructions"]
     time = "" if instructions is None else f" and {instructions:+,.0f} instructions (estimated)"
-    difference = f"{widened['bytes']:+,} bytes{time}"
-    layers = "; ".join(
-        f"operator {trade['layer'] + 1}, {trade['what']}, {trade['program_bytes']:+,} bytes"
-        + ("" if trade["cycles"] is None else f" and {trade['cycles']:+,.0f} instructions")
-        for trade in widened["layers"]
-    )
-    return f"{'yes' if widened['chosen'] else 'no; they would be'}: {difference}. {layers}"
+    chosen = "yes" if widened["chosen"] else "no; they would be"
+    return f"{chosen}: {widened['bytes']:+,} bytes{time}"
 
 
 def _traded(choice: Choice, program: Program, arch: str | None) -> dict[str, Any]:
@@ -257,22 +253,35 @@ def _traded(choice: Choice, program: Program, arch: str | None) -> dict[str, Any
         "chosen": "size" if program is choice.program else "speed",
         "bytes_of_size": None if arch is None else -choice.bytes_saved(arch),
         "cycles_of_size": sum(known) if len(known) == len(choice.trades) else None,
+        "kernels_without": list(choice.without),
+        "kernels_instead": list(choice.instead),
         "layers": [asdict(trade) for trade in choice.trades],
     }
 
 
 def _traded_in_words(traded: dict[str, Any]) -> str:
     """What the choice between size and speed cost and bought."""
-    layers = "; ".join(
-        f"operator {trade['layer'] + 1}, {trade['what']}" for trade in traded["layers"]
-    )
     cost = traded["cycles_of_size"]
     time = "" if cost is None else f" and {cost:+,.0f} cycles (estimated, Cortex-M0+)"
     saved = traded["bytes_of_size"]
     size = "smaller kernels" if saved is None else f"{saved:+,} bytes"
-    if traded["chosen"] == "size":
-        return f"size: {size}{time}. {layers}"
-    return f"speed; --prefer size would be {size}{time}. {layers}"
+    instead = " and ".join(traded["kernels_instead"])
+    kernels = f", {instead} instead of" if instead else ", without"
+    kernels = f"{kernels} {', '.join(traded['kernels_without'])}"
+    chosen = "size" if traded["chosen"] == "size" else "speed; --prefer size would be"
+    return f"{chosen}: {size}{time}{kernels}"
+
+
+def _trades_table(name: str, layers: list[dict[str, Any]], unit: str) -> Table:
+    """What another form of each layer costs and buys."""
+    table = Table("operator", name)
+    table.add_column("bytes", justify="right")
+    table.add_column(unit, justify="right")
+    for trade in layers:
+        cycles = "" if trade["cycles"] is None else f"{trade['cycles']:+,.0f}"
+        what = Text(trade["what"])
+        table.add_row(str(trade["layer"] + 1), what, f"{trade['program_bytes']:+,}", cycles)
+    return table
 
 
 def _arch_of(output: Path, arch: str | None, board: str | None) -> str | None:
@@ -450,6 +459,10 @@ def _shown(document: dict[str, Any], program: Program) -> list[Any]:
         rows["wide weights"] = _widened_in_words(document["wide"])
     shown: list[Any] = [Text(f"{document['file']}{where}")]
     shown.append(facts({key: value for key, value in rows.items() if value}))
+    if document["prefer"] and document["prefer"]["chosen"] == "size":
+        shown.append(_trades_table("with --prefer size", document["prefer"]["layers"], "cycles"))
+    if document["wide"] and document["wide"]["chosen"]:
+        shown.append(_trades_table("with wide weights", document["wide"]["layers"], "instructions"))
     if "core" in sizes:
         parts = {"core": sizes["core"]}
         parts |= {f"kernel {name}": size for name, size in sizes["kernels"].items()}
