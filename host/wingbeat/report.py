@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boards import boards
-from .check import check
+from .check import check, fastest_for
 from .costs import estimate
 from .describe import describe
 from .evaluate import ClassReport
@@ -248,7 +248,7 @@ def _boards(trained: TrainedPipeline) -> list[dict[str, Any]]:
     for board in boards().values():
         if board.heap is None:
             continue  # it has no limits of its own
-        checked = check(trained.program.assemble(board.arch), board)
+        checked = check(fastest_for(trained.program, board), board)
         heap, flash = checked.limits[0], checked.limits[1]
         rows.append(
             {
