@@ -6,6 +6,7 @@ import io
 import math
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
@@ -203,14 +204,46 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model on labelled data, test it on what was held out, save it as a program."""
-    output_file(output, (".wbp",))
-    name = module_name(output.stem)
-    if plot is not None:
-        output_file(plot, (".png",))
-    if save_test is not None:
-        output_file(save_test, (".npy",))
+    for path, ending in ((output, ".wbp"), (plot, ".png"), (save_test, ".npy"), (report, ".html")):
+        if path is not None:
+            output_file(path, (ending,))
+    training: dict[str, Any] = {"name": module_name(output.stem)}
+    training |= {"test_fraction": test_fraction, "seed": seed}
     if not 0 < test_fraction < 1:
         raise UsageError(f"--test-fraction {test_fraction}: expected a share between 0 and 1")
+    if pipeline is None and report is not None:
+        raise UsageError("--report is for pipelines: add --pipeline, or drop it")
+    chosen = None if pipeline is None else load_pipeline(pipeline)
+    if chosen is None and model is None:
+        raise UsageError(
+            f"expected --model ({', '.join(each.value for each in Model)}) or --pipeline"
+        )
+    kind = "table" if window is None else "windows"
+    _refuse_mixture(
+        kind if chosen is None else chosen.input,
+        {
+            "--trees": trees,
+            "--max-depth": max_depth,
+            "--min-samples-leaf": min_samples_leaf,
+            "--features": features,
+            "--target": target,
+            "--dtype": dtype,
+            "--window": window,
+            "--hop": hop,
+            "--scale": scale,
+            "--rate": rate,
+            "--statistics": statistics,
+            "--channels": channels,
+            "--recording": recording,
+            "--group": group,
+            "--group-pattern": group_pattern,
+            "--label-pattern": label_pattern,
+            "--save-test": save_test,
+            "--report": report,
+        },
+    )
+    if window is not None and model is Model.MLP:
+        raise UsageError("--model mlp: for --window take --pipeline, whose model may be an mlp")
     reading = {
         "label": label,
         "group": group,
@@ -219,85 +252,13 @@ def train(
         "group_pattern": group_pattern,
         "label_pattern": label_pattern,
     }
-    if report is not None:
-        output_file(report, (".html",))
-    if pipeline is None and report is not None:
-        raise UsageError("--report is for pipelines: add --pipeline, or drop it")
-    chosen = None if pipeline is None else load_pipeline(pipeline)
-    of_tables: dict[str, object] = {"--features": features, "--target": target, "--dtype": dtype}
-    of_recordings: dict[str, object] = {
-        "--hop": hop,
-        "--scale": scale,
-        "--rate": rate,
-        "--statistics": statistics,
-        "--channels": channels,
-        "--recording": recording,
-        "--group-pattern": group_pattern,
-        "--label-pattern": label_pattern,
-    }
     if chosen is not None:
-        _refuse_with_pipeline(
-            {
-                "--trees": trees,
-                "--max-depth": max_depth,
-                "--min-samples-leaf": min_samples_leaf,
-                "--dtype": dtype,
-                "--window": window,
-                "--hop": hop,
-                "--statistics": statistics,
-            }
-        )
-        if scale is not None:
-            chosen = replace(chosen, scale=_scale(scale))
-        if rate is not None:
-            chosen = replace(chosen, rate=rate)
-        if model is not None:
-            chosen = replace(chosen, model=replace(chosen.model, kind=model.value))
-    if chosen is not None and chosen.input != "rows":
-        _refuse_with_pipeline({"--features": features, "--target": target})
-        if chosen.input == "stream":
-            _refuse_with_pipeline({"--save-test": save_test})
-        else:
-            _refuse_with_pictures(
-                {
-                    "--group": group,
-                    "--channels": channels,
-                    "--recording": recording,
-                    "--rate": rate,
-                    "--scale": scale,
-                }
+        chosen = _with_asked(chosen, model, scale, rate)
+        if chosen.input != "rows":
+            _on_pipeline(
+                data, reading, chosen, output, plot, report, save_test, as_json, **training
             )
-        _on_pipeline(
-            data,
-            reading,
-            chosen,
-            output,
-            plot,
-            report,
-            save_test,
-            as_json,
-            name=name,
-            test_fraction=test_fraction,
-            seed=seed,
-        )
-        return
-    if chosen is None and model is None:
-        raise UsageError(
-            f"expected --model ({', '.join(each.value for each in Model)}) or --pipeline"
-        )
-    _refuse_mixture(window is not None, of_tables, of_recordings)
-    if report is not None:
-        raise UsageError("--report is for recordings: drop it for rows of a table")
-    if window is not None and model is Model.MLP:
-        raise UsageError("--model mlp: for --window take --pipeline, whose model may be an mlp")
-    options: Options
-    if chosen is not None:
-        options = chosen.model.options
-    elif model is Model.MLP:
-        options = MlpOptions()
-    else:
-        assert model is not None
-        options = ForestOptions(trees or 10, max_depth, min_samples_leaf or 1, kind=model.value)
+            return
     with Progress(f"reading {data}") as progress:
         if window is None:
             trained = _on_table(
@@ -309,28 +270,23 @@ def train(
                     "target": None if target is None else target.value,
                 },
                 plot,
-                name=name,
-                options=options,
+                options=_options(chosen, model, trees, max_depth, min_samples_leaf),
                 dtype=dtype or ("float32" if chosen is None else chosen.dtype),
                 split="groups" if chosen is None else chosen.split,
-                test_fraction=test_fraction,
-                seed=seed,
                 progress=progress.step,
+                **training,
             )
         else:
-            assert isinstance(options, ForestOptions)
             trained = _on_recordings(
                 data,
                 {**reading, "rate": rate},
-                name=name,
                 window=window,
                 hop=max(1, window // 2) if hop is None else hop,
                 scale=_scale(scale),
                 statistics=split_list(statistics, "--statistics") or STATISTICS,
-                options=options,
-                test_fraction=test_fraction,
-                seed=seed,
+                options=_options(chosen, model, trees, max_depth, min_samples_leaf),
                 progress=progress.step,
+                **training,
             )
     _save(trained, output, plot, save_test)
     document = _document(trained, output, plot, save_test)
@@ -339,13 +295,83 @@ def train(
     emit(as_json, document, *_shown(trained, document))
 
 
-def _refuse_with_pipeline(options: dict[str, object]) -> None:
-    wrong = [option for option, value in options.items() if value is not None]
-    if wrong:
-        raise UsageError(
-            f"{', '.join(wrong)}: not with --pipeline, which says all of that itself; drop it, or"
-            " write it into the pipeline's file"
-        )
+def _with_asked(
+    pipeline: Pipeline, model: Model | None, scale: str | None, rate: float | None
+) -> Pipeline:
+    """The pipeline with what the command line says instead."""
+    if scale is not None:
+        pipeline = replace(pipeline, scale=_scale(scale))
+    if rate is not None:
+        pipeline = replace(pipeline, rate=rate)
+    if model is not None:
+        pipeline = replace(pipeline, model=replace(pipeline.model, kind=model.value))
+    return pipeline
+
+
+def _options(
+    pipeline: Pipeline | None,
+    model: Model | None,
+    trees: int | None,
+    max_depth: int | None,
+    min_samples_leaf: int | None,
+) -> Options:
+    if pipeline is not None:
+        return pipeline.model.options
+    if model is Model.MLP:
+        return MlpOptions()
+    kind = Model.FOREST if model is None else model
+    return ForestOptions(trees or 10, max_depth, min_samples_leaf or 1, kind=kind.value)
+
+
+_OF_PIPELINES = (
+    *("--trees", "--max-depth", "--min-samples-leaf", "--dtype", "--window", "--hop"),
+    "--statistics",
+)
+_OF_TABLES = ("--features", "--target", "--dtype")
+_OF_RECORDINGS = (
+    *("--hop", "--scale", "--rate", "--statistics", "--channels", "--recording"),
+    *("--group-pattern", "--label-pattern"),
+)
+_OF_TIME = ("--group", "--channels", "--recording", "--rate", "--scale")
+_IN_THE_FILE = (
+    "not with --pipeline, which says all of that itself; drop it, or write it into the pipeline's"
+    " file"
+)
+_REFUSED: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
+    "table": (
+        (_OF_RECORDINGS, "for recordings only; add --window, or drop it"),
+        (("--report",), "for recordings: drop it for rows of a table"),
+    ),
+    "windows": (
+        (
+            _OF_TABLES,
+            "for tables only, but --window makes DATA recordings, whose programs take int16"
+            " windows; drop one or the other",
+        ),
+    ),
+    "rows": (
+        (_OF_PIPELINES, _IN_THE_FILE),
+        (_OF_RECORDINGS, "for recordings only; drop it for rows of a table"),
+        (("--report",), "for recordings: drop it for rows of a table"),
+    ),
+    "stream": ((("--features", "--target", "--save-test", *_OF_PIPELINES), _IN_THE_FILE),),
+    "image": (
+        (("--features", "--target", *_OF_PIPELINES), _IN_THE_FILE),
+        (
+            _OF_TIME,
+            "for samples over time; pictures have their label and group in their path"
+            " (LABEL/GROUP/name.png, or --group-pattern): drop it",
+        ),
+    ),
+}
+"""For each kind of DATA: options that are not for it, and why."""
+
+
+def _refuse_mixture(kind: str, given: Mapping[str, object]) -> None:
+    for options, reason in _REFUSED[kind]:
+        wrong = [option for option in options if given[option] is not None]
+        if wrong:
+            raise UsageError(f"{', '.join(wrong)}: {reason}")
 
 
 def _on_pipeline(
@@ -455,32 +481,6 @@ def _save_frames(
     frames = [frame_of(recordings.items[i], pipeline) for i in trained.test]
     np.save(buffer, np.stack(frames), allow_pickle=False)
     write_atomic(path, buffer.getvalue())
-
-
-def _refuse_with_pictures(options: dict[str, object]) -> None:
-    wrong = [option for option, value in options.items() if value is not None]
-    if wrong:
-        raise UsageError(
-            f"{', '.join(wrong)}: for samples over time; pictures have their label and group in"
-            " their path (LABEL/GROUP/name.png, or --group-pattern): drop it"
-        )
-
-
-def _refuse_mixture(
-    with_window: bool, of_tables: dict[str, object], of_recordings: dict[str, object]
-) -> None:
-    wrong = [
-        option
-        for option, value in (of_tables if with_window else of_recordings).items()
-        if value is not None
-    ]
-    if wrong and with_window:
-        raise UsageError(
-            f"{', '.join(wrong)}: for tables only, but --window makes DATA recordings, whose"
-            " programs take int16 windows; drop one or the other"
-        )
-    if wrong:
-        raise UsageError(f"{', '.join(wrong)}: for recordings only; add --window, or drop it")
 
 
 def _on_table(data: Path, reading: dict[str, Any], plot: Path | None, **training: Any) -> Trained:
