@@ -11,9 +11,9 @@
 // x0 + x1 2^21 and x2 + x1 2^11, so that two products by a weight do what three would. Over all
 // channels the three are neighbouring pixels, and the pairs are their patches. Depthwise they are
 // from three parts of the map, and the pairs are a channel of them.
+#include "kernels/conv_window.h"
 #include "kernels/kernel.h"
 #include "kernels/operands.h"
-#include "kernels/conv_window.h"
 
 #define BLOCK 4u // channels whose weights lie together, and inputs of a turn
 #define WEIGHT_OFFSET 128u
@@ -80,8 +80,8 @@ typedef struct {
 #if defined(__ARM_ARCH_6M__)
 #include "kernels/conv_small_armv6m.h"
 #else
-// Packs n inputs of each of the three, 1 or more, from the tap at a row and a
-// column on, and adds up the pairs.
+// Packs n inputs of each of the three, 1 or more, from the tap at a row and a column on, and adds up
+// the pairs.
 static void pack_at(map_t *map, int32_t row, int32_t column, pair_t *pair, uint32_t n) {
     const small_t *small = map->small;
     const wb_window_t *window = &small->window;

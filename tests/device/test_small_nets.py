@@ -13,7 +13,7 @@ from wingbeat.net.convert import convert_tflite
 from wingbeat.prefer import small_form
 
 #: Bytes of the file for armv6m, cycles of a run, and bytes of the arena.
-MOST = {"kws": (33_200, 13_600_000, 8_652)}
+MOST = {"kws": (33_200, 13_600_000, 8_652), "mnist": (10_900, 470_000, 2_368)}
 
 
 @pytest.mark.parametrize("name", MOST)
