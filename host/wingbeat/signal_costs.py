@@ -135,10 +135,10 @@ def _of_percentiles(operator: Percentiles) -> list[float]:
 
 
 def _of_autocorrelation(operator: Autocorrelation) -> list[float]:
-    """Call, channels, samples, lags, products."""
-    n, lags = operator.n_samples, range(operator.first, operator.last + 1)
-    products = n + sum(n - lag for lag in lags)
-    return [1.0, *(operator.n_channels * each for each in (1.0, n, len(lags), products))]
+    """Call, channels, samples; pairs of lags, and their products."""
+    n, pairs = operator.n_samples, range(operator.first, operator.last + 1, 2)
+    products = sum(2 * (n - lag) for lag in pairs)
+    return [1.0, *(operator.n_channels * each for each in (1.0, n, len(pairs), products))]
 
 
 SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {

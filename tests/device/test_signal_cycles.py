@@ -153,7 +153,7 @@ def test_autocorrelation(core: BareCore) -> None:
     check_operator(core, Autocorrelation(60, 4, 30, 3), loud_noise(3, 180))
     check_operator(core, Autocorrelation(60, 4, 30, 3), loud_noise(3, 180) // 5000)
     # 55 lags of 128 samples: 5,005 products.
-    assert core.run(Autocorrelation(128, 10, 64), loud_noise(3, 128)).cycles.max() <= 52000
+    assert core.run(Autocorrelation(128, 10, 64), loud_noise(3, 128)).cycles.max() <= 36500
 
 
 def test_nearest(core: BareCore) -> None:
