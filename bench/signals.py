@@ -15,11 +15,13 @@ from wingbeat.reference.autocorrelation import Autocorrelation
 from wingbeat.reference.band_energies import band_energies, log_band_energies, mel_bands
 from wingbeat.reference.biquads import biquads
 from wingbeat.reference.detector import Detector
+from wingbeat.reference.downscale import Downscale, Pixels
 from wingbeat.reference.fir import Edges, fir
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import matrix
 from wingbeat.reference.nearest import nearest
+from wingbeat.reference.normalise import Measure, Normalise
 from wingbeat.reference.peak_normalize import PeakNormalize
 from wingbeat.reference.percentiles import percentiles
 from wingbeat.reference.power_spectrum import power_spectrum
@@ -94,6 +96,30 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
         yield nearest(draw.normal(0, 500, (k, n))), (_noise(draw, n),)
     for n, k in ((4, 2), (10, 3), (100, 5), (1000, 5), (30, 30)):
         yield TopK(n, k), (_noise(draw, n),)
+    yield from _of_pictures(draw)
+
+
+def _of_pictures(draw: np.random.Generator) -> Iterator[tuple[Operator, Inputs]]:
+    for high, wide, rows, columns, left in (
+        *((1, 1, 16, 20, 0), (2, 2, 20, 16, 0), (3, 3, 12, 12, 0), (4, 4, 12, 16, 2)),
+        *((5, 5, 10, 12, 0), (6, 6, 8, 10, 1), (8, 8, 6, 8, 0), (10, 10, 5, 6, 4), (3, 7, 6, 8, 0)),
+        *((16, 16, 3, 4, 0), (1, 8, 20, 6, 0), (8, 1, 6, 40, 1), (12, 2, 4, 20, 0)),
+    ):
+        size = rows * high + 2, columns * wide + left + left % 2
+        for kind in (
+            *((Pixels.RGB565, 3, 0, 1, True), (Pixels.RGB565_SWAPPED, 3, 0, 3, False)),
+            *((Pixels.BYTES, 1, 0, 1, False), (Pixels.BYTES, 3, 0, 1, True)),
+            *((Pixels.BYTES, 3, 0, 3, False), (Pixels.BYTES, 2, 0, 1, False)),
+        ):
+            operator = Downscale(size, (1, left), (rows, columns), (high, wide), *kind)
+            ((code, n),) = operator.inputs
+            x = draw.integers(0, 256 if code == "B" else 65536, (ROWS, n)).astype(DTYPES[code])
+            yield operator, (x,)
+    for n in (1, 64, 400, 1200):
+        x = draw.normal(120, 30, (ROWS, n)).clip(0, 255).astype(np.uint8)
+        for measure in Measure:
+            for typecode in "bh":
+                yield Normalise(n, 32, 512, measure, 0, typecode), (x,)
 
 
 def log_mels() -> Iterator[tuple[Operator, Operator, NDArray[np.int16]]]:

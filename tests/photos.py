@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from scipy import ndimage
 from sklearn.datasets import load_digits
 
 SIZE = 60, 80
@@ -28,11 +28,7 @@ def photos(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np
     digits = load_digits()
     pictures = np.empty((count, *SIZE, 3), np.uint8)
     for number, ink in enumerate(digits.images[:count] / _LEVELS):
-        mark = np.asarray(
-            Image.fromarray(ink.astype(np.float32)).resize(
-                (_ENLARGED, _ENLARGED), Image.Resampling.BILINEAR
-            )
-        )
+        mark = ndimage.zoom(ink, _ENLARGED // _SIDE, order=1)
         page = np.zeros(SIZE)
         top, left = (int((side - _ENLARGED) / 2 + rng.integers(-3, 4)) for side in SIZE)
         page[top : top + _ENLARGED, left : left + _ENLARGED] = mark
@@ -46,7 +42,9 @@ def photos(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np
 
 
 def write(folder: Path, count: int) -> None:
-    """Write the first photographs as DIGIT/SHEET/NUMBER.png."""
+    """Write the first photographs as DIGIT/SHEET/NUMBER.png; takes Pillow."""
+    from PIL import Image
+
     for number, (picture, digit, sheet) in enumerate(zip(*photos(count), strict=True)):
         place = folder / str(digit) / f"sheet{sheet}"
         place.mkdir(parents=True, exist_ok=True)

@@ -74,12 +74,17 @@ static WB_INLINE uint8_t mean_of(uint32_t sum, const block_t *block) {
 
 // Two pixels, r1 g1 b1 r0 g0 b0 from the highest bit down, are added up in two words of three
 // fields: `even` has g1 r0 b0, `all` everything without b0. The fields hold 32 words.
+#define RED_WEIGHT 2518u
+#define GREEN_WEIGHT 2433u
+#define BLUE_WEIGHT 960u
 #define FIELDS 0x07e0f81fu
 #define WORDS_AT_ONCE 32u
 
 #if defined(__ARM_ARCH_6M__)
 #include "kernels/downscale_armv6m.h"
+#define GREY_APART 1 // line_565 is for colours only
 #else
+#define GREY_APART 0
 static WB_INLINE void add_565(uint32_t word, uint32_t rotation, uint32_t *even, uint32_t *all) {
     // Upper bytes first: each half gets the low byte of the other pixel, which changes no sum.
     word = (word >> rotation) | (word << (-rotation & 31u));
@@ -129,8 +134,8 @@ static WB_APART void line_565(
             blue += (even & 2047u) + ((odd >> 11) & 2047u);
         }
         x += 2u * block->columns;
-        if (block->is_grey) {
-            *out++ = weighted(2518u * red + 2433u * green + 960u * blue, block);
+        if (!GREY_APART && block->is_grey) {
+            *out++ = weighted(RED_WEIGHT * red + GREEN_WEIGHT * green + BLUE_WEIGHT * blue, block);
         } else {
             *out++ = weighted(8423u * red, block);
             *out++ = weighted(4145u * green, block);
@@ -147,6 +152,23 @@ static uint32_t rows_at_once(const block_t *block) {
         rows++;
     }
     return rows;
+}
+
+static void any_line_565(
+    const block_t *block, const uint8_t *x, uint8_t *out, const uint8_t *end) {
+    uint32_t at_once = rows_at_once(block);
+#if GREY_APART
+    if (block->is_grey) {
+        uint32_t bytes = 2u * block->columns;
+        line_t line = {x, out, end, block->rows, at_once, bytes - 2u, block->stride,
+            block->stride - bytes, bytes - block->stride * block->rows, block->rotation, FIELDS,
+            RED_WEIGHT, GREEN_WEIGHT, BLUE_WEIGHT, (block->half << SHIFT) + (1u << (SHIFT - 1)),
+            block->factor, 0};
+        line_grey(&line);
+        return;
+    }
+#endif
+    line_565(block, at_once, x, out, end);
 }
 
 // ---- Bytes: first the sums of columns, four at a time, then those of blocks
@@ -231,7 +253,7 @@ static void run(const wb_call_t *call) {
     uint32_t out_width = params->out_columns * out_channels;
     for (uint32_t rows = params->out_rows; rows != 0; rows--, x += block.stride * block.rows) {
         if (params->pixels != BYTES) {
-            line_565(&block, rows_at_once(&block), x, out, out + out_width);
+            any_line_565(&block, x, out, out + out_width);
         } else if (is_crop(params)) {
             wb_copy(out, x, width);
         } else {

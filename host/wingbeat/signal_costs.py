@@ -11,11 +11,13 @@ from .reference.autocorrelation import Autocorrelation
 from .reference.band_energies import BandEnergies
 from .reference.biquads import Biquads
 from .reference.detector import Detector
+from .reference.downscale import Downscale, Pixels
 from .reference.fir import Edges, Fir
 from .reference.log2 import Log2
 from .reference.magnitude import Magnitude
 from .reference.matrix import Matrix
 from .reference.nearest import Nearest
+from .reference.normalise import Measure, Normalise
 from .reference.peak_normalize import PeakNormalize
 from .reference.percentiles import Percentiles
 from .reference.power_spectrum import PowerSpectrum
@@ -141,6 +143,43 @@ def _of_autocorrelation(operator: Autocorrelation) -> list[float]:
     return [1.0, *(operator.n_channels * each for each in (1.0, n, len(pairs), products))]
 
 
+def _of_downscale(operator: Downscale) -> list[float]:
+    """Call; of a crop, rows and bytes; then of bytes, and of RGB565.
+
+    Bytes: lines of the output; columns that are added up alone, and four at a time, and the rows of
+    these; sums of columns that are added up; outputs, and those of grey. RGB565: blocks, those that
+    stay in colour; rows of blocks, words of two pixels or one in them; further sums of fields.
+    """
+    (rows, columns), (high, wide) = operator.out_size, operator.factors
+    bytes_of_line = columns * wide * operator.channels
+    outputs = rows * columns * operator.out_channels
+    if operator.pixels is Pixels.BYTES and not operator.scratch:
+        return [1.0, rows, rows * bytes_of_line, *[0.0] * 13]
+    if operator.pixels is Pixels.BYTES:
+        (row, left), n = operator.corner, operator.channels
+        aligned = operator.size[1] * n % 4 == 0
+        head = min(-(row * operator.size[1] + left) * n % 4, bytes_of_line)
+        fours = (bytes_of_line - head) // 4 if aligned else 0
+        alone = bytes_of_line - 4 * fours
+        added = columns * wide * (3 if operator.grey else operator.out_channels)
+        grey = outputs if operator.grey else 0
+        counts = [1, alone, alone * high, fours, fours * high, added]
+        outs = [outputs - grey, grey]
+        return [1.0, 0.0, 0.0, *(float(rows * each) for each in counts), *outs, *[0.0] * 5]
+    blocks = rows * columns
+    words = wide // 2 + (wide % 2 or operator.corner[1] % 2)
+    further = -(-high // (32 // (wide // 2 + 1))) - 1
+    colours = blocks * (not operator.grey)
+    counts = [blocks, colours, blocks * high, blocks * high * words, blocks * further]
+    return [1.0, *[0.0] * 10, *map(float, counts)]
+
+
+def _of_normalise(operator: Normalise) -> list[float]:
+    """Call; by deviation, and pixels of it; pixels of a range, and those that become int16."""
+    n, by = operator.n_elements, float(operator.measure is Measure.DEVIATION)
+    return [1.0, by, by * n, (1 - by) * n, n * (operator.typecode == "h")]
+
+
 SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     PowerSpectrum: _of_power_spectrum,
     BandEnergies: _of_band_energies,
@@ -153,6 +192,8 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     Magnitude: _of_magnitude,
     PeakNormalize: _of_peak_normalize,
     Window: _of_window,
+    Downscale: _of_downscale,
+    Normalise: _of_normalise,
     Detector: _of_detector,
     Vote: _of_vote,
     TopK: _of_top_k,

@@ -30,7 +30,7 @@ def cycles_of(core: BareCore, operator: Downscale | Normalise, offset: int = 0) 
     return float(result.cycles.max()) / n
 
 
-@pytest.mark.parametrize(("factor", "budget"), [(4, 17.5), (5, 14), (10, 8.5)])
+@pytest.mark.parametrize(("factor", "budget"), [(4, 12.6), (5, 10.8), (10, 7.5)])
 def test_grey_of_rgb565(core: BareCore, factor: int, budget: float) -> None:
     size = 24 * factor, 32 * factor
     operator = Downscale(
