@@ -134,7 +134,8 @@ def split_by_group(
         raise DataError(
             f"expected at least two groups, to test on one that was not trained on; all rows are "
             f"of group {str(names[0])!r}. Record another person, day or device, or name a column "
-            "that tells groups apart with --group (for a folder, --group-pattern)."
+            "that tells groups apart with --group (for a folder, --group-pattern). In a pipeline, "
+            'split = "time" tests the end of each recording instead.'
         )
     count = min(max(round(test_fraction * len(names)), 1), len(names) - 1)
     selection = optional_module(
