@@ -43,7 +43,7 @@ typedef struct {
     const uint32_t *words_end;
     int32_t skipped;    // for conv_pairs_dsp.h
     const uint8_t *end; // of the records
-    uint32_t is_plain;  // add_products() does the last steps, too
+    uint32_t steps;     // last steps that add_products() does, too
     const uint8_t *at;  // the next record, or its last steps
     int32_t sums[CHANNELS * PIXELS];
 } block_t;
@@ -77,6 +77,11 @@ static WB_APART uint32_t *pack_bytes(uint32_t *to, const int8_t *const x[PIXELS]
     return to;
 }
 
+// Which last steps add_products() does.
+#define NO_STEPS 0u
+#define PLAIN_STEPS 1u // limits of int8, not away
+#define AWAY_STEPS 2u  // limits of int8
+
 #if defined(__ARM_FEATURE_DSP)
 #include "kernels/conv_pairs_dsp.h"
 #else
@@ -84,7 +89,7 @@ static WB_APART uint32_t *pack_bytes(uint32_t *to, const int8_t *const x[PIXELS]
 
 // n: pixels of which none is there twice.
 static inline void start_block(block_t *block, const layer_t *layer, uint32_t n) {
-    block->is_plain = 0;
+    block->steps = NO_STEPS;
     (void)layer;
     (void)n;
 }
@@ -210,7 +215,7 @@ static void run(const wb_call_t *call) {
         block.at = (const uint8_t *)(layer + 1);
         while (block.at != block.end) {
             add_products(&block);
-            if (!block.is_plain) {
+            if (block.steps == NO_STEPS) {
                 store(&block, layer);
             }
         }

@@ -40,8 +40,8 @@ static inline uint32_t *pack(uint32_t *to, const int8_t *const x[PIXELS], uint32
 static inline void start_block(block_t *block, const layer_t *layer, uint32_t n) {
     uint32_t skipped = (0u - inputs_of(layer) / 2) % PAIRS * PAIR_BYTES;
     block->skipped = n == 1 ? -1 : (int32_t)skipped;
-    // What is below 0 before the offset is cut: no tie matters then.
-    block->is_plain = !layer->away && layer->low == INT8_MIN && layer->high == INT8_MAX;
+    int32_t is_whole = layer->low == INT8_MIN && layer->high == INT8_MAX;
+    block->steps = !is_whole ? NO_STEPS : layer->away ? AWAY_STEPS : PLAIN_STEPS;
 }
 
 // Two inputs of two channels of four pixels: 11 instructions for 16 products.
@@ -65,7 +65,7 @@ static inline void start_block(block_t *block, const layer_t *layer, uint32_t n)
     "smlad r4, r2, r12, r4\n" \
     "smlad r8, r3, r12, r8\n"
 
-// The last step of four sums of a channel.
+// The last step of four sums of a channel, not away.
 #define LAST_STEP(a, b, c, d) \
     "ldm r1!, {r2, r3, r12}\n" \
     "smmlar " a ", " a ", r2, r3\n" \
@@ -81,7 +81,31 @@ static inline void start_block(block_t *block, const layer_t *layer, uint32_t n)
     "ssat " c ", #8, " c "\n" \
     "ssat " d ", #8, " d "\n"
 
-// The sums of a record; or, if it is plain, the outputs of all of them.
+// The same, away.
+#define AWAY_STEP(a, b, c, d) \
+    "ldm r1!, {r2, r3, r12}\n" \
+    "smmulr " a ", " a ", r2\n" \
+    "smmulr " b ", " b ", r2\n" \
+    "smmulr " c ", " c ", r2\n" \
+    "smmulr " d ", " d ", r2\n" \
+    "add " a ", " a ", " a ", asr #31\n" \
+    "add " b ", " b ", " b ", asr #31\n" \
+    "add " c ", " c ", " c ", asr #31\n" \
+    "add " d ", " d ", " d ", asr #31\n" \
+    "add " a ", r3\n" \
+    "add " b ", r3\n" \
+    "add " c ", r3\n" \
+    "add " d ", r3\n" \
+    "asr " a ", " a ", r12\n" \
+    "asr " b ", " b ", r12\n" \
+    "asr " c ", " c ", r12\n" \
+    "asr " d ", " d ", r12\n" \
+    "ssat " a ", #8, " a "\n" \
+    "ssat " b ", #8, " b "\n" \
+    "ssat " c ", #8, " c "\n" \
+    "ssat " d ", #8, " d "\n"
+
+// The sums of a record; or, with last steps, the outputs of all of them.
 //
 // r0: words, r1: the records, r4 to r7: sums of the first channel, r8 to r11: of the second.
 // On the stack: out[PIXELS], words, words_end, where the loop is entered the first time (behind
@@ -100,10 +124,13 @@ __attribute__((naked, noinline)) static void add_products(block_t *block __attri
         "it lt\n"
         "movlt r10, r3\n"
         "adr.w r2, 3f + 1\n"
-        "cmp r12, #0\n"
+        "adr.w r3, 6f + 1\n"
+        "cmp r12, #1\n" // PLAIN_STEPS
         "adr.w r12, 4f + 1\n"
-        "it ne\n"
-        "movne r12, r2\n"
+        "it eq\n"
+        "moveq r12, r2\n"
+        "it hi\n"
+        "movhi r12, r3\n"
         "stm sp, {r4-r12}\n"
         "1:\n"
         "ldm r1!, {r4, r8}\n"
@@ -137,9 +164,15 @@ __attribute__((naked, noinline)) static void add_products(block_t *block __attri
         "bne 2b\n"
         "ldr pc, [sp, #32]\n"
         ".p2align 2\n"
+        "6:\n"
+        AWAY_STEP("r4", "r5", "r6", "r7")
+        AWAY_STEP("r8", "r9", "r10", "r11")
+        "b 7f\n"
+        ".p2align 2\n"
         "3:\n"
         LAST_STEP("r4", "r5", "r6", "r7")
         LAST_STEP("r8", "r9", "r10", "r11")
+        "7:\n"
         "ldm sp, {r0, r2, r3, r12}\n"
         "strb r4, [r0], #1\n"
         "strb r8, [r0], #1\n"

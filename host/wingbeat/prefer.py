@@ -34,6 +34,9 @@ _FORMS: dict[type, str] = {
     SmallConv: "by a small kernel",
 }
 
+_FEWEST_WIDE = 64
+"""Weights of a convolution. With fewer, packing its patches costs more than wide weights save."""
+
 _WIDE_ARCHS = ("armv7emsp",)
 """Whose processors multiply halves of words, so that wide weights are faster."""
 
@@ -100,7 +103,9 @@ def small_form(program: Program) -> Choice | None:
 def wide_form(program: Program, arch: str) -> Choice | None:
     """The program with wide weights, if those are faster on an architecture; None if not."""
     operators = [call.operator for call in program.calls]
-    convolutions = [each for each in operators if isinstance(each, Conv2D)]
+    convolutions = [
+        each for each in operators if isinstance(each, Conv2D) and each.weights.size >= _FEWEST_WIDE
+    ]
     found = ((id(each), conv_pairs(each)) for each in convolutions)
     other: dict[int, Operator] = {key: wide for key, wide in found if wide is not None}
     return _choice(program, other, arch) if other and arch in _WIDE_ARCHS else None
