@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wingbeat.after import with_detector
+from wingbeat.after import with_detector, with_vote
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
 from wingbeat.reference import WindowStats
 from wingbeat.reference.band_energies import log_band_energies, mel_bands
@@ -23,8 +23,8 @@ LABELS = ("rest", "walk", "run")
 
 @cache
 def stream_programs() -> dict[str, Program]:
-    """Return programs by name: one window, a detector, windows in windows, no decision, bytes."""
-    return {each.name: each for each in (_motion(), _alarm(), _audio(), _raw(), _bytes())}
+    """Return programs by name: windows, windows in windows, decisions over time and none, bytes."""
+    return {each.name: each for each in (_motion(), _alarm(), _votes(), _audio(), _raw(), _bytes())}
 
 
 def _scores(n_inputs: int) -> NDArray[np.float64]:
@@ -42,6 +42,10 @@ def _motion() -> Program:
 
 def _alarm() -> Program:
     return replace(with_detector(_motion(), threshold=300, smoothing=1, hold_off=2), name="alarm")
+
+
+def _votes() -> Program:
+    return replace(with_vote(_motion(), 5, threshold=200), name="votes")
 
 
 def _audio() -> Program:

@@ -15,7 +15,7 @@ from programs import small_model
 from streams import blocks_of, cuts_of, samples_of, stream_programs
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
-from wingbeat.reference import Cast, WindowStats
+from wingbeat.reference import Cast, WindowStats, persistent_operands
 from wingbeat.reference.window import Window
 from wingbeat.stream import Stream, pace_of
 from wingbeat.stubs import stub_of
@@ -120,8 +120,7 @@ def test_what_is_kept_ends_the_arena_and_shares_nothing(name: str) -> None:
     assert start is not None
     kept = {program.stream_tensor}
     for call in program.calls:
-        if isinstance(call.operator, Window):
-            kept.update(call.operands[1:])
+        kept.update(call.operands[slot] for slot in persistent_operands(call.operator))
     spans = []
     for index, tensor in enumerate(program.tensors[1:], 1):
         assert tensor.place is not None
