@@ -144,7 +144,7 @@ def test_rates_have_to_agree() -> None:
 
 
 def test_programs_that_take_no_stream_are_refused() -> None:
-    with pytest.raises(UsageError, match="whole windows, not a stream"):
+    with pytest.raises(UsageError, match="one input a run, not a stream"):
         simulate(small_model(), np.zeros((4, 2), np.int16), 1.0)
 
 
