@@ -43,6 +43,8 @@ class Task:
     labels : tuple of str
     seed : int
         0 to 2**32 - 1.
+    each_class : bool
+        A score for each class is needed, also where there are two.
     """
 
     options: ModelOptions
@@ -52,6 +54,7 @@ class Task:
     name: str
     labels: tuple[str, ...]
     seed: int
+    each_class: bool = False
 
     def x(self, numbers: NDArray[np.int64]) -> NDArray[np.int16]:
         """Features of these rows."""
@@ -73,7 +76,9 @@ def fit_model(task: Task) -> tuple[Program, NDArray[np.int64] | None]:
     if isinstance(options, MlpOptions):
         x = x.astype(np.int16)
         estimator = fit_mlp(x, task.y, options=options, seed=task.seed)
-        program = convert_on_int16(estimator, x, name=task.name, labels=task.labels)
+        program = convert_on_int16(
+            estimator, x, name=task.name, labels=task.labels, each_class=task.each_class
+        )
     else:
         estimator = fit_forest(x, task.y, options=options, seed=task.seed)
         rows = task.features.x

@@ -132,7 +132,10 @@ def train_pipeline(
         rows, learned = _with_copies(recordings, pipeline, features, train, test, seed)
     tell(f"training on {len(learned)} rows")
     model, expected = fit_model(
-        Task(pipeline.model, rows, learned, test, name, recordings.labels, seed)
+        Task(
+            *(pipeline.model, rows, learned, test, name, recordings.labels, seed),
+            each_class=pipeline.after is not None,
+        )
     )
     program = pipeline.program(model, n_channels)
     tell(f"testing on {len(test)} rows")

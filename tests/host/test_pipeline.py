@@ -273,15 +273,19 @@ def test_a_vote_behind_the_model(threshold: float | None) -> None:
         assert played.decisions[i] == wanted
 
 
-@pytest.mark.parametrize("model", ["mlp", "boosting", "tree"])
+@pytest.mark.parametrize("model", ["mlp", "boosting", "tree", "forest"])
 def test_every_kind_of_model_may_have_something_behind_it(model: str) -> None:
-    text = TONES.format(kind="log_mel").replace('"forest"', f'"{model}"') + "[after]\nhold_off = 2"
+    text = (
+        TONES.format(kind="log_mel").replace('"forest"', f'"{model}"') + "[after]\nhold_off = 0.2"
+    )
     trained = train_pipeline(tones(), parse_pipeline(text, "tones"), name="tones", seed=3)
-    assert trained.program.labels[-1] == "reject"
-    low = np.concatenate([item.data for item in tones(9).items if item.label == "low"])
-    decisions = simulate(trained.program, low, 1000.0).decisions
-    label = trained.program.labels.index("low")
-    assert np.count_nonzero(decisions == label) > 0.5 * len(decisions)
+    assert trained.program.labels == ("high", "low", "reject")
+    for number, label in enumerate(("high", "low")):
+        sound = np.concatenate([item.data for item in tones(9).items if item.label == label])
+        decisions = simulate(trained.program, sound, 1000.0).decisions
+        right, wrong = (np.count_nonzero(decisions == each) for each in (number, 1 - number))
+        assert right > 0.4 * len(decisions)
+        assert right > 2 * wrong
 
 
 AFTER_WRONG = {

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wingbeat.net.mlp import convert_perceptron
-from wingbeat.net.perceptron import from_sklearn
+from wingbeat.net.perceptron import from_sklearn, with_each_class
 from wingbeat.program import Descriptor, Program, ProgramBuilder
 from wingbeat.reference.affine import Affine, affine
 
@@ -23,7 +23,12 @@ _LEAST_STEP = 0.5
 
 
 def convert_on_int16(
-    model: Any, rows: NDArray[np.int16], *, name: str, labels: Sequence[str]
+    model: Any,
+    rows: NDArray[np.int16],
+    *,
+    name: str,
+    labels: Sequence[str],
+    each_class: bool = False,
 ) -> Program:
     """Convert scikit-learn's perceptron to a program that takes int16 features.
 
@@ -35,12 +40,16 @@ def convert_on_int16(
     name : str
     labels : sequence of str
         Names of the classes; none for a regression.
+    each_class : bool
+        Give a probability for each class also where there are two.
     """
     n_features = rows.shape[1]
     low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
     step, centre = np.maximum((high - low) / 255, _LEAST_STEP), (low + high) / 2
     operator = affine(1 / step, -centre / step, typecode="b")
     perceptron = from_sklearn(model)
+    if each_class:
+        perceptron = with_each_class(perceptron)
     first = perceptron.layers[0]
     factor, offset = _taken_back(operator)
     layer = replace(

@@ -87,6 +87,17 @@ class Perceptron:
         return decide(self.run(x))
 
 
+def with_each_class(model: Perceptron) -> Perceptron:
+    """The same with a probability for each of two classes, where there is one for the second."""
+    last = model.layers[-1]
+    if last.function != "logistic":
+        return model
+    # 1 / (1 + exp(-z)) is the second of softmax(-z / 2, z / 2).
+    sides = np.array([-0.5, 0.5])
+    layer = Layer(last.weights * sides, last.bias * sides, "softmax")
+    return replace(model, layers=(*model.layers[:-1], layer))
+
+
 def decide(results: Rows) -> NDArray[np.int64]:
     """Class numbers [rows] from probabilities [rows, n_outputs]."""
     if results.shape[1] == 1:
