@@ -3,12 +3,13 @@
     python bench/costs.py [--update] [ARCH ...]
 
 For armv6m, costs of the terms of `wingbeat.costs.terms` are fitted to cycles of the bare emulated
-core. For the other architectures the same is done for the kernels of nets with instructions of
-whole calls on an emulated processor, and for all others one factor: instructions for each of
-those cycles. Costs and factors are not negative.
+core. For the other architectures the same is done with instructions of whole calls on an emulated
+processor; but forests, and the few operators that only go with them, have one factor each:
+instructions for each of those cycles. Costs and factors are not negative.
 
-Prints them with the largest error of the fit; with --update, writes host/wingbeat/costs.toml, where
-architectures that were not asked for stay as they are.
+Prints how far the fit is off at most, and then how far the costs are off for whole calls of nets
+that they were not fitted on: those of tests/data/nets, and random ones. With --update, writes
+host/wingbeat/costs.toml, where architectures that were not asked for stay as they are.
 """
 
 from __future__ import annotations
@@ -41,34 +42,49 @@ from bench.workloads import Workload, single, workloads  # noqa: E402
 from nets.files import NAMES, net  # noqa: E402
 from nets.generate import random_net  # noqa: E402
 from wingbeat.convert import convert  # noqa: E402
-from wingbeat.costs import Costs, costs, costs_name, kernel_counts, terms  # noqa: E402
-from wingbeat.errors import DeviceError, TargetError, UnsupportedModelError  # noqa: E402
+from wingbeat.costs import (  # noqa: E402
+    Costs,
+    bytes_of,
+    call_count,
+    costs,
+    costs_name,
+    kernel_counts,
+    terms,
+    without_costs,
+)
+from wingbeat.errors import TargetError, UnsupportedModelError  # noqa: E402
 from wingbeat.files import write_atomic  # noqa: E402
 from wingbeat.golden import generate  # noqa: E402
 from wingbeat.net.convert import convert_tflite  # noqa: E402
+from wingbeat.prefer import fastest  # noqa: E402
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder  # noqa: E402
-from wingbeat.reference import Cast, ForestWalk, Operator, Probability, Shift, WindowStats  # noqa: E402
+from wingbeat.reference import Cast, ForestWalk, Lookup, Operator, Probability, Shift, WindowStats  # noqa: E402
 from wingbeat.reference.window_stats import STATISTICS  # noqa: E402
 from wingbeat.runner import run_module  # noqa: E402
 from wingbeat.targets import TARGETS, Target, open_target  # noqa: E402
 
 FILE = ROOT / "host" / "wingbeat" / "costs.toml"
 ROWS = 40
-RANDOM = range(120)
+RANDOM = range(400)
+RANDOM_OF_TARGETS = range(80)
 ROWS_OF_NETS = 3
 TOLD = 0.1  # error of a random net that is printed
 ROWS_OF_TARGETS = 10
-LAYERS_OF_TARGETS = 30  # of a kernel
-OTHERS = ("armv7m", "armv7emsp", "rv32imc", "xtensawin")
+POINTS_OF_TARGETS = 6  # for each cost of a kernel, and FEWEST
+FEWEST = 8
+PROGRAMS_AT_ONCE = 20  # in a start of an emulated machine
+OTHERS = ("armv7emsp", "rv32imc", "xtensawin")  # No board of boards.toml is armv7m.
 # An assumption for processors that execute one instruction after the other: the Cortex-M0+ takes
 # 1.2 to 1.6 on these kernels. Loads take 2 cycles and taken branches 2 to 4, all else mostly 1.
 CYCLES_PER_INSTRUCTION = 1.5
 HEAD = """\
 # By bench/costs.py; `wingbeat check` says 'estimated'.
-# armv6m: cycles of the emulated RP2040. kernels: costs of the terms that wingbeat.costs.terms
-# counts, in their order.
-# Others: instructions of a call, of an operator, of the terms of kernels, and (factors) for each
-# cycle of a kernel on armv6m, all of them emulated; cycles_per_instruction is assumed.
+# armv6m: cycles of the emulated RP2040. Of a call, of each operator in it, of each byte of the
+# program's input and output; kernels: costs of the terms that wingbeat.costs.terms counts, in their
+# order.
+# Others: the same in instructions, emulated; a kernel's costs have the bytes of its own input and
+# output. factors: instructions for each cycle of a kernel on armv6m. cycles_per_instruction is
+# assumed.
 """
 SIZES = ((1, 12), (5, 3), (10, 8), (30, 6))
 """Trees and depth of the forests that are fitted."""
@@ -137,15 +153,13 @@ def measure(core: BareCore, wanted: Callable[[str], bool]) -> dict[str, list[Poi
         for step in run_program(core, program, x):
             operator = step.operator
             if isinstance(operator, ForestWalk):
-                work = operator.mean_work(inputs)
-                found[costs_name(operator)].append(
-                    (terms(operator, work), float(step.cycles.mean()))
-                )
+                cycles = float(step.cycles.mean())
+                found[costs_name(operator)].append((terms(operator, ARCH, [inputs]), cycles))
             (inputs,) = operator.apply(inputs)
     for operator, rows in (*others(), *layers(), *signals()):
         if wanted(operator.KERNEL):
             cycles = float(core.run(operator, *rows).cycles.mean())
-            found[operator.KERNEL].append((terms(operator), cycles))
+            found[operator.KERNEL].append((terms(operator, ARCH, rows), cycles))
     return found
 
 
@@ -157,20 +171,28 @@ def fit(points: list[Point]) -> tuple[NDArray[np.float64], float]:
     return result, float(np.abs(counts @ result / cycles - 1).max())
 
 
-def call_overhead(core: BareCore) -> tuple[float, float]:
-    """Cycles of a call of `run` from MicroPython, and of each operator in it, without kernels."""
-    counts, rest = [], []
+def call_overhead(core: BareCore, lookup: float) -> Costs:
+    """Cycles of a call of `run` from MicroPython, of each operator in it, without kernels, and of
+    each byte of its input and output.
+
+    Parameters
+    ----------
+    lookup : float
+        Cycles of a look-up of nothing.
+    """
+    rest = []
     with open_target("rp2040") as target:
+        more, byte = chains(target)
+        operator = more - lookup
         for workload in small_workloads():
-            x = workload.x[:5]
+            x = workload.x[:ROWS]
             run = run_module(target, workload.program.assemble(ARCH), x)
             if run.ticks is None:
                 raise TargetError("rp2040 counts no cycles")
             kernels = sum(step.cycles.mean() for step in run_program(core, workload.program, x))
-            counts.append([1.0, len(workload.program.calls)])
-            rest.append(run.ticks - kernels)
-    call, operator = nnls(np.array(counts), np.array(rest))[0]
-    return float(call), float(operator)
+            kernels += operator * len(workload.program.calls)
+            rest.append(run.ticks - kernels - byte * (x[:1].nbytes + run.outputs[:1].nbytes))
+    return {"call": round(np.mean(rest)), "operator": round(operator), "byte": round(byte, 2)}
 
 
 def cycles_of(only: Sequence[str], say: Callable[[str], None]) -> Costs:
@@ -178,71 +200,83 @@ def cycles_of(only: Sequence[str], say: Callable[[str], None]) -> Costs:
     found: Costs = dict(costs()[ARCH]) if only else {}
     kernels: dict[str, list[float]] = dict(found.get("kernels", {}))
     with BareCore() as core:
-        if not only:
-            found["call"], found["operator"] = map(round, call_overhead(core))
         points = measure(core, lambda kernel: not only or kernel in only)
         kernels |= fitted(ARCH, points, say)
+        if not only:
+            found |= call_overhead(core, kernels["lookup"][0])
     return {**found, "kernels": dict(sorted(kernels.items()))}
 
 
+Nets: TypeAlias = "Iterator[tuple[str, Program, NDArray[Any]]]"
+
+
+def nets_to_prove(arch: str, numbers: Sequence[int]) -> Nets:
+    """Nets that the costs are not fitted on, in the form that is the fastest on an architecture,
+    with rows: `NAMES`, and random ones.
+    """
+    for name in NAMES:
+        program = fastest(convert_tflite(net(name)), arch)
+        yield name, program, generate(program).inputs[-1:]
+    for number in numbers:
+        drawn = random_net(number)
+        try:
+            program = fastest(convert_tflite(drawn.model), arch)
+        except UnsupportedModelError:
+            continue
+        rows = drawn.rows(ROWS_OF_NETS)
+        yield f"random net {number}", program, rows.reshape(len(rows), *program.input.shape)
+
+
 def prove(say: Callable[[str], None]) -> None:
-    """Compare the costs with nets that they were not fitted on: `NAMES`, and random ones."""
-    nets: list[tuple[str, Program | None, NDArray[Any] | None]] = [
-        (name, program_of(net(name)), None) for name in NAMES
-    ]
-    for each in map(random_net, RANDOM):
-        nets.append((f"random net {each.seed}", program_of(each.model), each.rows(ROWS_OF_NETS)))
-    errors = []
-    missing = 0
+    """Compare the costs with nets that they were not fitted on."""
     with BareCore() as core:
-        for name, program, rows in nets:
-            kernels = None if program is None else kernel_counts(program, ARCH)
-            if program is None or kernels is None:
-                missing += 1
-                continue
-            x = generate(program).inputs[-1:] if rows is None else rows
-            x = x.reshape(len(x), *program.input.shape)
-            counted = sum(step.cycles.mean() for step in run_program(core, program, x))
-            # Of a whole call: what is left of it is taken as the costs have it.
-            rest = costs()[ARCH]["call"] + len(kernels) * costs()[ARCH]["operator"]
-            errors.append(abs((sum(kernels) - counted) / (counted + rest)))
-            if rows is None or errors[-1] > TOLD:
-                say(f"{ARCH} {name}: {counted:.0f} cycles, {sum(kernels):.0f} by the costs")
-    say(
-        f"{ARCH}, {len(errors)} nets that were not fitted: off by"
-        f" {100 * np.mean(errors):.1f} % in the mean, {100 * max(errors):.1f} % at most;"
-        f" {missing} have operators without costs"
-    )
+
+        def counted(program: Program, x: NDArray[Any]) -> float:
+            # The bare core has no calls: what they take is as the costs have it.
+            steps = run_program(core, program, x)
+            rest = call_count(program, ARCH) + len(steps) * costs()[ARCH]["operator"]
+            return float(rest + sum(step.cycles.mean() for step in steps))
+
+        _prove(ARCH, RANDOM, counted, say)
 
 
 def prove_on(arch: str, say: Callable[[str], None]) -> None:
-    """Compare the costs with whole calls of `NAMES`, which they were not fitted on."""
+    """Compare the costs with whole calls on an emulated processor."""
+    nets = [(program, x) for _, program, x in nets_to_prove(arch, RANDOM_OF_TARGETS)]
     with open_target(target_of(arch)) as target:
-        for name in NAMES:
-            program = convert_tflite(net(name))
-            kernels = kernel_counts(program, arch)
-            if kernels is None:
-                continue
-            try:
-                run = run_module(target, program.assemble(arch), generate(program).inputs[-1:])
-            except DeviceError as error:
-                say(f"{arch} {name}: {error}")
-                continue
-            known = costs()[arch]
-            told = known["call"] + sum(known["operator"] + count for count in kernels)
-            say(f"{arch} {name}: {run.ticks:.0f} {run.unit}, {told:.0f} by the costs")
+        more = apart(target)
+        counted = iter([c if c is None else c + more for c in count_calls(target, nets)])
+    _prove(arch, RANDOM_OF_TARGETS, lambda program, x: next(counted), say)
 
 
-def program_of(model: bytes) -> Program | None:
-    """A net; None if it has operators that are not supported."""
-    try:
-        return convert_tflite(model)
-    except UnsupportedModelError:
-        return None
+def _prove(
+    arch: str,
+    numbers: Sequence[int],
+    count: Callable[[Program, NDArray[Any]], float | None],
+    say: Callable[[str], None],
+) -> None:
+    errors: list[float] = []
+    missing: list[str] = []
+    for name, program, x in nets_to_prove(arch, numbers):
+        kernels, counted = kernel_counts(program, arch, x), count(program, x)
+        if kernels is None:
+            missing += without_costs(program, arch)
+        if kernels is None or counted is None:
+            continue  # Or it is too large for the target's heap.
+        operator = costs()[arch]["operator"]
+        told = call_count(program, arch) + sum(operator + each for each in kernels)
+        errors.append(abs(told / counted - 1))
+        if name in NAMES or errors[-1] > TOLD:
+            say(f"{arch} {name}: {counted:.0f}, {told:.0f} by the costs")
+    say(
+        f"{arch}, {len(errors)} nets that were not fitted, whole calls: off by"
+        f" {100 * np.mean(errors):.1f} % in the mean, {100 * max(errors):.1f} % at most;"
+        f" operators without costs: {', '.join(sorted(set(missing))) or 'none'}"
+    )
 
 
 def few() -> list[tuple[Program, NDArray[Any]]]:
-    """Three programs for each kernel, of different sizes, and what the bench measures, no nets."""
+    """Three programs for each kernel, of different sizes, and `small_workloads`."""
     by_kernel: dict[str, list[tuple[Program, NDArray[Any]]]] = defaultdict(list)
     singles = [(single("m", operator, x).program, x) for operator, (x,) in others()]
     for program, x in [*forests(), *singles]:
@@ -256,38 +290,135 @@ def few() -> list[tuple[Program, NDArray[Any]]]:
 
 
 def small_workloads() -> list[Workload]:
-    """What the bench measures, no nets."""
-    nets = {costs_name(operator) for operator, _ in layers()}
+    """What the bench measures of forests and the operators beside them."""
+    fitted_alone = {costs_name(operator) for operator, _ in (*layers(), *signals())}
     return [
         workload
         for workload in workloads()
-        if not any(costs_name(call.operator) in nets for call in workload.program.calls)
+        if not fitted_alone & {costs_name(call.operator) for call in workload.program.calls}
     ]
+
+
+# As wingbeat.runner measures, but that nothing is looked up by its name: what that takes depends on
+# where everything is. See `apart`.
+_COUNT = """\
+import array, gc, micropython, sys
+{clock}
+def nothing(row, out):
+    return 0
+def measured(run, row, out, results, start, stop):
+    micropython.heap_lock()
+    start()
+    try:
+        results[0] = run(row, out) or 0
+    finally:
+        stop()
+        micropython.heap_unlock()
+    return ticks()
+def count(name, n_in, n_out):
+    row, out, results = bytearray(n_in), bytearray(n_out), array.array("i", [0])
+    run = __import__(name).Model().run
+    measured(nothing, row, out, results, start, stop)
+    overhead = measured(nothing, row, out, results, start, stop)
+    total = rows = 0
+    with open(name + ".bin", "rb") as file:
+        while file.readinto(row):
+            total += measured(run, row, out, results, start, stop) - overhead
+            rows += 1
+    return total / rows
+for name, n_in, n_out in {sizes}:
+    gc.collect()
+    try:
+        print(count(name, n_in, n_out))
+    except MemoryError:
+        print(None)
+    sys.modules.pop(name, None)
+"""
+
+
+def count_calls(
+    target: Target, programs: Sequence[tuple[Program, NDArray[Any]]]
+) -> list[float | None]:
+    """Instructions of a call of each program, a mean over its rows; None for what is too large.
+
+    Many programs run in one start of the machine; those that have no room there then run alone.
+    """
+    found: list[float | None] = []
+    for start in range(0, len(programs), PROGRAMS_AT_ONCE):
+        found += _count_at_once(target, programs[start : start + PROGRAMS_AT_ONCE])
+    return [
+        _count_at_once(target, [program])[0] if counted is None else counted
+        for program, counted in zip(programs, found, strict=True)
+    ]
+
+
+def _count_at_once(
+    target: Target, programs: Sequence[tuple[Program, NDArray[Any]]]
+) -> list[float | None]:
+    assert target.clock is not None
+    files, sizes = {}, []
+    for number, (program, x) in enumerate(programs):
+        name = f"m{number}"
+        files[f"{name}.mpy"] = program.assemble(target.arch).data
+        files[f"{name}.bin"] = np.ascontiguousarray(x, program.input.dtype).tobytes()
+        output = program.output.n_elements * program.output.dtype.itemsize
+        sizes.append((name, len(files[f"{name}.bin"]) // len(x), output))
+    script = _COUNT.format(clock=target.clock.script, sizes=sizes)
+    printed = target.execute(script, files, timeout=600.0).stdout.split()
+    return [None if word == "None" else float(word) for word in printed]
+
+
+def apart(target: Target) -> float:
+    """How much more a call takes by `run_module` than by `count_calls`, whatever is called."""
+    x = np.random.default_rng(1).integers(0, 255, (200, 4)).astype(np.uint8)
+    program = single("m", Cast(4, "B"), x).program
+    ticks = run_module(target, program.assemble(target.arch), x).ticks
+    (counted,) = count_calls(target, [(program, x)])
+    assert ticks is not None
+    assert counted is not None
+    return ticks - counted
+
+
+def chains(target: Target) -> tuple[float, float]:
+    """What an operator more takes that does next to nothing, and a byte of input or output."""
+    cases = [(length, n) for length in (1, 2, 4) for n in (8, 64, 512)]
+    programs = []
+    for length, n in cases:
+        builder = ProgramBuilder(Descriptor("b", (n,)))
+        tensor = 0
+        for _ in range(length):
+            tensor = builder.add(Lookup(np.arange(256).astype(np.int8), n), tensor)
+        x = np.zeros((ROWS_OF_NETS, n), np.int8)
+        programs.append((builder.finish("m", tensor, Decision.NONE), x))
+    table = np.array([[1.0, length, length * n, 2 * n] for length, n in cases])
+    result = np.linalg.lstsq(table, np.array(count_calls(target, programs)), rcond=None)[0]
+    return float(result[1]), float(result[3])
 
 
 def kernels_of(
     arch: str, overhead: float, only: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Instructions of the terms of the kernels of nets, from calls of layers."""
-    points: dict[str, list[Point]] = defaultdict(list)
+    """Instructions of the terms of kernels, from calls of programs of one operator."""
+    chosen: dict[str, list[tuple[list[float], Program, NDArray[Any]]]] = defaultdict(list)
+    for operator, rows in (*layers(), *signals()):
+        name, program = costs_name(operator), alone(operator)
+        if program is None or (only and name not in only):
+            continue
+        counts = terms(operator, arch, [rows[0]] * len(operator.inputs))
+        if len(chosen[name]) < FEWEST + POINTS_OF_TARGETS * len(counts):
+            chosen[name].append((counts, program, rows[0]))
+    points: dict[str, list[Point]] = {}
     with open_target(target_of(arch)) as target:
-        for operator, rows in (*layers(), *signals()):
-            name = costs_name(operator)
-            program = alone(operator)
-            if program is None or len(points[name]) == LAYERS_OF_TARGETS:
-                continue
-            if only and name not in only:
-                continue
-            try:
-                ticks = run_module(target, program.assemble(arch), rows[0]).ticks
-            except DeviceError as error:
-                if error.exception != "MemoryError":
-                    raise
-                continue  # A layer that is too large for the target's heap.
-            if ticks is None:
-                raise TargetError(f"{arch}: no instructions were counted")
-            points[name].append((terms(operator), ticks - overhead))
+        overhead -= apart(target)
+        for name, cases in chosen.items():
+            counted = count_calls(target, [case[1:] for case in cases])
+            points[name] = [
+                (counts, ticks - overhead)
+                for (counts, *_), ticks in zip(cases, counted, strict=True)
+                if ticks is not None
+            ]
         kernels = fitted(arch, points, say)
+        costs()[arch]["kernels"].update(kernels)
         if not only or "band_energies" in only:
             kernels |= fitted(arch, {"band_energies": band_points(arch, target)}, say)
     return kernels
@@ -295,24 +426,24 @@ def kernels_of(
 
 def band_points(arch: str, target: Target) -> list[Point]:
     """Band energies by what they take behind a spectrum, whose costs are known."""
-    points = []
+    cases = []
     for spectrum, bands, x in log_mels():
         ((typecode, n_elements),) = spectrum.inputs
-        programs = []
         for several in (False, True):
             builder = ProgramBuilder(Descriptor(typecode, (n_elements,)))
             last = builder.add(spectrum, 0)
             last = builder.add(bands, last, last + 1) if several else last
-            programs.append(builder.finish("m", last, Decision.NONE))
-        try:
-            front, both = (run_module(target, each.assemble(arch), x).ticks for each in programs)
-        except DeviceError as error:
-            if error.exception != "MemoryError":
-                raise
-            continue
-        if front is None or both is None:
-            raise TargetError(f"{arch}: no instructions were counted")
-        points.append((terms(bands), both - front - costs()[arch]["operator"]))
+            cases.append((builder.finish("m", last, Decision.NONE), x))
+    counted = iter(count_calls(target, cases))
+    _, byte = chains(target)
+    points = []
+    for spectrum, bands, _ in log_mels():
+        front, both = next(counted), next(counted)
+        if front is not None and both is not None:
+            # What a program of the bands alone would copy, like those of other operators.
+            copied = bytes_of(spectrum.outputs[0], bands.inputs[0])
+            more = both - front - costs()[arch]["operator"] + byte * copied
+            points.append((terms(bands, arch), more))
     return points
 
 
@@ -382,6 +513,16 @@ def factors_of(
     }
 
 
+def calls_of(arch: str, found: Costs) -> Costs:
+    """What calls take, and operators in them, once the kernels are fitted; see `chains`."""
+    with open_target(target_of(arch)) as target:
+        more, byte = chains(target)
+    # Of one operator, call and operator together stay what they were fitted with.
+    operator = round(max(0.0, more - found["kernels"]["lookup"][0]))
+    call = found["call"] + found["operator"] - operator
+    return {"call": call, "operator": operator, "byte": round(byte, 2)}
+
+
 def arch_of(target: str) -> str:
     """The architecture of a target."""
     with open_target(target) as machine:
@@ -437,13 +578,13 @@ def main() -> None:
             overhead = found[arch]["call"] + found[arch]["operator"]
             kernels = kernels_of(arch, overhead, options.only, print)
             found[arch]["kernels"] = {**found[arch].get("kernels", {}), **kernels}
+            found[arch] |= calls_of(arch, found[arch])
             costs().update(found)
             prove_on(arch, print)
-    text = text_of(found)
-    if options.update:
-        write_atomic(FILE, text.encode())
-    else:
-        print(text)
+        if options.update:
+            write_atomic(FILE, text_of(found).encode())
+    if not options.update:
+        print(text_of(found))
 
 
 if __name__ == "__main__":

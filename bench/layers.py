@@ -26,12 +26,12 @@ from wingbeat.reference.quantize import quantize
 from wingbeat.reference.rescale import rescale
 from wingbeat.reference.small_conv import small_conv_of
 from wingbeat.reference.softmax8 import softmax
+from wingbeat.reference.standardize import standardize
 
 ROWS = 2
-LAYERS = 70
+LAYERS = 160
 _MOST_PRODUCTS = 150_000
-_FEWEST_PRODUCTS = 300
-_CHANNELS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 18, 24, 32, 48, 64)
+_CHANNELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 18, 24, 32, 48, 64)
 _SIZES = (1, 2, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 25, 28, 32, 48)
 _KERNELS = ((1, 1), (2, 2), (3, 3), (3, 3), (3, 3), (5, 5), (1, 3), (3, 1), (15, 1), (10, 4))
 
@@ -57,22 +57,33 @@ def layers() -> Iterator[tuple[Operator, Inputs]]:
     for n_rows, depth in ((1, 2), (1, 4), (1, 12), (1, 40), (3, 10), (9, 4)):
         operator = softmax(n_rows, depth, Quantization(0.1, 3))
         yield operator, _rows(draw, operator)
-    for n in (5, 64, 300, 1000):
+    for n in (1, 5, 7, 13, 64, 300, 1000):
         numbers = Quantization(0.02, 5)
         for operator in (
             Lookup(np.arange(256).astype(np.int8), n),
-            quantize(n, numbers),
-            dequantize(n, numbers),
             rescale(n, 0.001, 0, numbers),
         ):
             yield operator, _rows(draw, operator)
+    for n in (1, 5, 40, 300):
+        # Numbers that are mostly rounded to 0, of the whole range, and mostly too large.
+        for spread in (0.1, 1.0, 10.0, 200.0):
+            numbers = Quantization(float(draw.uniform(0.01, 0.1)), int(draw.integers(-128, 128)))
+            steps = draw.normal(0, 40 * spread, (ROWS, n))
+            yield quantize(n, numbers), ((steps * numbers.scale).astype(np.float32),)
+            values = np.clip(steps / 20 + numbers.zero_point, -128, 127)
+            yield dequantize(n, numbers), (values.astype(np.int8),)
+            scales = draw.uniform(0.01, 0.1, n)
+            steps[:, ::4] = 0
+            yield (
+                standardize(draw.normal(0, 1, n), scales),
+                ((steps * scales).astype(np.float32),),
+            )
     own, found = np.random.default_rng(6), 0
     while found < LAYERS:
         operator = _small(own)
         if operator is not None:
             yield operator, _rows(own, operator)
             found += 1
-
     found = 0
     while found < LAYERS:
         conv = _conv(draw)
@@ -150,7 +161,7 @@ def _conv(draw: np.random.Generator) -> Operator | None:
     kernel, outputs = settings.pop("kernel"), settings.pop("outputs")
     channels = int(draw.choice(_CHANNELS))
     taps = kernel[0] * kernel[1] * shape[2]
-    if not _FEWEST_PRODUCTS < outputs * channels * taps < _MOST_PRODUCTS:
+    if outputs * channels * taps > _MOST_PRODUCTS:
         return None
     weights = _weights(draw, channels, *kernel, shape[2])
     bias = draw.integers(-2000, 2000, channels)
@@ -165,7 +176,7 @@ def _depthwise(draw: np.random.Generator) -> Operator | None:
     shape, settings = found
     kernel, outputs = settings.pop("kernel"), settings.pop("outputs")
     channels = shape[2] * int(draw.choice([1, 1, 1, 2, 8]))
-    if not _FEWEST_PRODUCTS < outputs * channels * kernel[0] * kernel[1] < _MOST_PRODUCTS:
+    if outputs * channels * kernel[0] * kernel[1] > _MOST_PRODUCTS:
         return None
     weights = _weights(draw, *kernel, channels)
     bias = draw.integers(-2000, 2000, channels)
@@ -196,9 +207,9 @@ def _depthwise_3x3(draw: np.random.Generator) -> Operator:
 
 
 def _dense(draw: np.random.Generator) -> Operator | None:
-    inputs = int(np.exp(draw.uniform(np.log(4), np.log(4000))))
-    outputs = int(np.exp(draw.uniform(np.log(1), np.log(200))))
-    if not _FEWEST_PRODUCTS / 3 < inputs * outputs < _MOST_PRODUCTS:
+    inputs = int(np.exp(draw.uniform(0, np.log(4000))))
+    outputs = int(np.exp(draw.uniform(0, np.log(200))))
+    if inputs * outputs > _MOST_PRODUCTS:
         return None
     weights = _weights(draw, outputs, inputs)
     bias = draw.integers(-2000, 2000, outputs)
@@ -208,7 +219,9 @@ def _dense(draw: np.random.Generator) -> Operator | None:
 def _pool(draw: np.random.Generator) -> Operator:
     while True:
         height, width = (int(draw.choice(_SIZES)) for _ in range(2))
-        kernel = [(2, 2), (2, 2), (3, 3), (4, 1), (height, width), (1, width)][draw.integers(6)]
+        kernel = [(1, 1), (2, 2), (3, 3), (4, 1), (3, 4), (height, width), (1, width)][
+            draw.integers(7)
+        ]
         if kernel[0] <= height and kernel[1] <= width and height * width <= 800:
             break
     same = draw.random() < 0.5
@@ -224,6 +237,7 @@ def _pool(draw: np.random.Generator) -> Operator:
         kernel=kernel,
         stride=stride,
         padding=(padding[0], padding[1]),
+        low=int(draw.choice([-128, -128, 0])),
     )
 
 
@@ -246,14 +260,15 @@ def _moved(draw: np.random.Generator) -> Operator:
     shape = [int(draw.choice([1, 2, 3, 5, 8, 13])) for _ in range(2)] + [
         int(draw.choice(_CHANNELS))
     ]
-    kind = int(draw.integers(7))
+    kind = int(draw.integers(8))
     if kind == 0:
         return pad(shape, [(int(a), int(b)) for a, b in draw.integers(0, 4, (3, 2))], 5)
     if kind == 1:
         other = shape if draw.random() < 0.6 else [*shape[:2], int(draw.choice(_CHANNELS))]
         return concat([shape, other, shape][: draw.integers(2, 4)], 2)
     if kind == 2:
-        return transpose(shape, [int(each) for each in draw.permutation(3)])
+        shape = [int(draw.choice([1, 2, 2, 4])), *shape][: draw.integers(3, 5)]
+        return transpose(shape, [int(each) for each in draw.permutation(len(shape))])
     if kind == 3:
         step = int(draw.choice([1, 2]))
         return strided_slice(shape, [slice(None), slice(None, None, step), slice(0, None, step)])
@@ -264,11 +279,15 @@ def _moved(draw: np.random.Generator) -> Operator:
         places = np.arange(np.prod(shape)).reshape(shape)
         axes = [(int(each), int(each)) for each in draw.integers(0, 2, 3)]
         return gather(places.size, np.pad(places, axes, mode="reflect"))
+    if kind == 6:
+        first = int(draw.integers(shape[2]))
+        last = int(draw.integers(first, shape[2])) + 1
+        return strided_slice(shape, [slice(None), slice(None), slice(first, last)])
     return argmax(shape, int(draw.integers(3)))
 
 
 def _arithmetic(draw: np.random.Generator) -> Operator:
-    shape = (int(draw.choice(_SIZES)), int(draw.choice([2, 3, 4, 8, 16, 32])))
+    shape = (int(draw.choice(_SIZES)), int(draw.choice([1, 2, 3, 4, 5, 8, 16, 32])))
     numbers = [
         Quantization(float(draw.uniform(0.01, 0.2)), int(draw.integers(-128, 128)))
         for _ in range(3)
@@ -281,4 +300,4 @@ def _arithmetic(draw: np.random.Generator) -> Operator:
     return (add if draw.random() < 0.6 else mul)(*sides, numbers[2])
 
 
-_OTHERS = ((110, _pool), (30, _mean), (40, _arithmetic), (200, _moved), (50, _depthwise_3x3))
+_OTHERS = ((150, _pool), (30, _mean), (100, _arithmetic), (260, _moved), (60, _depthwise_3x3))

@@ -20,6 +20,7 @@ from wingbeat.reference.fir import Edges, fir
 from wingbeat.reference.log2 import Log2
 from wingbeat.reference.magnitude import Magnitude
 from wingbeat.reference.matrix import matrix
+from wingbeat.reference.moments import MOMENTS, Moments
 from wingbeat.reference.nearest import nearest
 from wingbeat.reference.normalise import Measure, Normalise
 from wingbeat.reference.peak_normalize import PeakNormalize
@@ -63,6 +64,17 @@ def signals() -> Iterator[tuple[Operator, Inputs]]:
         taps = signal.firwin(n_taps, 0.3)
         operator = fir(taps, samples, channels, edges=edges, step=step)
         yield operator, (_noise(draw, samples * channels),)
+    for _ in range(16):
+        n_taps, edges = int(draw.integers(2, 70)), Edges(int(draw.integers(3)))
+        samples, channels = int(draw.integers(70, 300)), int(draw.integers(1, 4))
+        step = int(draw.integers(1, 9)) if edges is not Edges.REPEAT else 1
+        taps = signal.firwin(n_taps | (edges is Edges.REPEAT), 0.3)
+        samples -= samples % step
+        operator = fir(taps, samples, channels, edges=edges, step=step)
+        yield operator, (_noise(draw, samples * channels),)
+    for samples, channels in ((10, 1), (128, 3), (100, 2), (64, 6), (256, 1)):
+        for asked in (MOMENTS, MOMENTS[:1], MOMENTS[1:]):
+            yield Moments(samples, channels, asked), (_noise(draw, samples * channels),)
     for samples, channels in ((20, 1), (128, 3), (100, 2), (64, 6)):
         x = _noise(draw, samples * channels)
         yield RemoveMean(samples, channels), (x,)

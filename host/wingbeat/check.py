@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .assemble import Module
 from .boards import Board
-from .costs import Estimate, estimate
+from .costs import Estimate, estimate, without_costs
 from .errors import UsageError
 from .mpy import Constant, Mpy
 from .prefer import fastest_module
@@ -129,6 +129,11 @@ class Check:
     def fits(self) -> bool:
         """All limits are kept, and a stream comes no faster than the board is."""
         return all(limit.fits for limit in self.limits) and (self.load or 0.0) <= 1
+
+    @property
+    def without_costs(self) -> tuple[str, ...]:
+        """Kernels of which it is not known what they take: then there is no time."""
+        return without_costs(self.module.program, self.module.arch)
 
     @property
     def us(self) -> float | None:

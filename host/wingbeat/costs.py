@@ -9,7 +9,7 @@ is, `terms` says.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,38 +20,9 @@ from numpy.typing import NDArray
 
 from .errors import UsageError
 from .golden import vectors_of
+from .net_costs import NET_TERMS, NET_TERMS_OF_ARCH, NET_TERMS_OF_DATA
 from .program import Program
-from .reference import (
-    AveragePool,
-    Cast,
-    Conv2D,
-    ConvPairs,
-    Dense,
-    Depthwise,
-    Depthwise3x3,
-    ForestWalk,
-    Lookup,
-    MaxPool,
-    Mean,
-    Operator,
-    Probability,
-    Shift,
-    SmallConv,
-    WindowStats,
-)
-from .reference.argmax import Argmax
-from .reference.arithmetic import Add, Mul
-from .reference.base import DTYPES
-from .reference.concat import Concat
-from .reference.conv import Window
-from .reference.dequantize import Dequantize
-from .reference.forest import Work
-from .reference.gather import Gather
-from .reference.pad import Pad
-from .reference.quantize import Quantize
-from .reference.rescale import Rescale
-from .reference.scale import Scale
-from .reference.softmax8 import Softmax8
+from .reference import DTYPES, Cast, ForestWalk, Operator, Probability, Shift, WindowStats
 from .signal_costs import SIGNAL_TERMS
 from .stream import Stream, pace_of
 
@@ -62,9 +33,8 @@ else:
 
 _FILE = Path(__file__).parent / "costs.toml"
 
-_FAST_POOL = 257  # values that a mean is divided by with a product
-
-_SHORT_RUN = 8  # elements of a run from which on it is copied by words
+_MEASURED_ALONE = "armv6m"
+"""Where costs are those of kernels alone; elsewhere they were taken with calls."""
 
 Costs: TypeAlias = "dict[str, Any]"
 
@@ -130,72 +100,84 @@ def estimate(program: Program, arch: str) -> Estimate | None:
     known = costs().get(arch)
     if known is None:
         return None
-    walked = any(isinstance(call.operator, ForestWalk) for call in program.calls)
-    golden = vectors_of(program) if walked else None
-    if golden is None:
-        kernels, basis = kernel_counts(program, arch), "the same for every row"
-    elif golden.real:
-        kernels = kernel_counts(program, arch, golden.inputs)
-        basis = f"mean of {len(golden.inputs)} rows of data"
-    else:
-        kernels = kernel_counts(program, arch, golden.inputs, worst=True)
-        basis = "worst case: every tree's deepest"
+    operators = [call.operator for call in program.calls]
+    x, basis = None, "the same for every row"
+    if any(map(depends_on_data, operators)):
+        if program.golden is not None:
+            x = vectors_of(program).inputs
+            basis = f"mean of {len(x)} rows of data"
+        elif any(isinstance(operator, ForestWalk) for operator in operators):
+            basis = "worst case: every tree's deepest"
+        else:
+            basis = "for values that are spread evenly"
+    kernels = kernel_counts(program, arch, x)
     if kernels is None:
         return None
     each = float(known.get("cycles_per_instruction", 1.0))
-    operators = tuple(each * (known["operator"] + count) for count in kernels)
-    cycles = each * known["call"] + sum(operators)
+    cycles = tuple(each * (known["operator"] + count) for count in kernels)
     taken = "emulated cycles"
     if "cycles_per_instruction" in known:
         taken = f"emulated instructions at {each:g} cycles each"
     shares = map(float, pace_of(program).shares) if program.takes_stream else ()
-    return Estimate(cycles, operators, basis, taken, tuple(shares))
+    total = each * call_count(program, arch) + sum(cycles)
+    return Estimate(total, cycles, basis, taken, tuple(shares))
 
 
-def kernel_counts(
-    program: Program, arch: str, x: NDArray[Any] | None = None, *, worst: bool = False
-) -> list[float] | None:
+def call_count(program: Program, arch: str) -> float:
+    """What a call takes beside its operators: MicroPython's, and copying its input and output."""
+    known = costs()[arch]
+    ends = ((end.typecode, end.n_elements) for end in (program.input, program.output))
+    return float(known["call"] + known["byte"] * bytes_of(*ends))
+
+
+def bytes_of(*tensors: tuple[str, int]) -> int:
+    """Bytes of tensors, each a typecode and a number of elements."""
+    return sum(DTYPES[typecode].itemsize * count for typecode, count in tensors)
+
+
+def kernel_counts(program: Program, arch: str, x: NDArray[Any] | None = None) -> list[float] | None:
     """What a program's kernels take by their costs, call by call.
 
     Parameters
     ----------
     x : array [rows, *input.shape], optional
-        What the work of forests is counted on; only programs with forests need it.
-    worst : bool
-        Take the most work that a row can be for a forest.
+        What the work is counted on that depends on the data: see `terms`.
 
     Returns
     -------
     list or None
         Cycles on armv6m, else instructions. None where an operator has no costs.
     """
-    seen = {} if x is None else _rows_of_forests(program, x)
+    seen = {} if x is None else _inputs_that_matter(program, x)
     counts = []
     for number, call in enumerate(program.calls):
-        operator, work = call.operator, None
-        if isinstance(operator, ForestWalk):
-            rows = seen.get(number)
-            work = operator.worst_work() if worst or rows is None else operator.mean_work(rows)
-        count = count_of(operator, arch, work)
+        count = count_of(call.operator, arch, seen.get(number))
         if count is None:
             return None
         counts.append(count)
     return counts
 
 
-def _rows_of_forests(program: Program, x: NDArray[Any]) -> dict[int, NDArray[Any]]:
-    """What reaches each forest, by the number of its call."""
-    found: dict[int, NDArray[Any]] = {}
+def without_costs(program: Program, arch: str) -> tuple[str, ...]:
+    """Names of the program's kernels that have no costs on `arch`."""
+    kernels = {call.operator.KERNEL: call.operator for call in program.calls}
+    return tuple(name for name, each in kernels.items() if count_of(each, arch) is None)
+
+
+def _inputs_that_matter(program: Program, x: NDArray[Any]) -> dict[int, Sequence[NDArray[Any]]]:
+    """What reaches each operator whose time depends on it, by the number of its call."""
+    found: dict[int, Sequence[NDArray[Any]]] = {}
+    wanted = [number for number, call in enumerate(program.calls) if depends_on_data(call.operator)]
 
     def watch(number: int, inputs: Sequence[NDArray[Any]]) -> None:
-        if isinstance(program.calls[number].operator, ForestWalk):
-            found[number] = inputs[0]
+        if number in wanted:
+            found[number] = inputs
 
     if program.takes_stream:
         Stream(program).run(x, watch)
         return found
     values: dict[int, NDArray[Any]] = {0: x.reshape(len(x), -1)}
-    for number, call in enumerate(program.calls):
+    for number, call in enumerate(program.calls[: max(wanted, default=-1) + 1]):
         n_inputs = len(call.operator.inputs)
         inputs = [values[index] for index in call.operands[:n_inputs]]
         watch(number, inputs)
@@ -204,42 +186,71 @@ def _rows_of_forests(program: Program, x: NDArray[Any]) -> dict[int, NDArray[Any
     return found
 
 
-def count_of(operator: Operator, arch: str, work: Work | None = None) -> float | None:
+def count_of(
+    operator: Operator, arch: str, inputs: Sequence[NDArray[Any]] | None = None
+) -> float | None:
     """What an operator's kernel takes: cycles on armv6m, else instructions; None if not known.
 
     Parameters
     ----------
-    work : Work, optional
-        Of a forest: what a row takes.
+    inputs : sequence of arrays [rows, elements], optional
+        See `terms`.
     """
-    name, known = costs_name(operator), costs()[arch]
-    kernel = known.get("kernels", {}).get(name)
+    name, known = costs_name(operator), costs().get(arch, {})
+    kernel, factor = (known.get(title, {}).get(name) for title in ("kernels", "factors"))
     if kernel is not None:
-        return float(np.dot(kernel, terms(operator, work)))
-    factor = known.get("factors", {}).get(name)
-    cycles = None if factor is None else count_of(operator, "armv6m", work)
-    return None if cycles is None else factor * cycles
+        count = float(np.dot(kernel, terms(operator, arch, inputs)))
+    elif factor is not None:
+        count = float(factor) * (count_of(operator, _MEASURED_ALONE, inputs) or 0.0)
+    else:
+        return None
+    if arch == _MEASURED_ALONE:
+        return count
+    # Taken with calls of programs of this operator, which copied its first input and output.
+    copied = float(known["byte"]) * bytes_of(operator.inputs[0], operator.outputs[0])
+    return max(0.0, count - copied)
 
 
 # ---- Steps of each kernel
 
 
-def terms(operator: Operator, work: Work | None = None) -> list[float]:
+def terms(
+    operator: Operator, arch: str, inputs: Sequence[NDArray[Any]] | None = None
+) -> list[float]:
     """What an operator does, as counts; the costs of its kernel multiply them.
 
     Parameters
     ----------
-    work : Work, optional
-        Of a forest: what a row takes.
+    inputs : sequence of arrays [rows, elements], optional
+        What the operator takes: the counts of those whose time `depends_on_data` are the mean over
+        the rows. Without it, those of a forest are the most that a row can be, and those of others
+        are of values that are spread evenly.
+
+    Raises
+    ------
+    UsageError
+        There are no counts for this operator.
     """
-    if isinstance(operator, ForestWalk):
-        assert work is not None
-        trees, outputs = len(operator.roots), operator.n_outputs
-        return [1.0, trees, work.visits, outputs, work.shared, work.entries]
-    count = _TERMS.get(type(operator))
-    if count is None:
+    kind = type(operator)
+    if kind in _TERMS_OF_DATA:
+        counts = _TERMS_OF_DATA[kind](operator, inputs)
+    elif kind in _TERMS:
+        counts = NET_TERMS_OF_ARCH.get((arch, kind), _TERMS[kind])(operator)
+    else:
         raise UsageError(f"no costs for the operator {operator.KERNEL}")
-    return [float(each) for each in count(operator)]
+    return [float(each) for each in counts]
+
+
+def depends_on_data(operator: Operator) -> bool:
+    """Whether an operator's time depends on its inputs by more than a little."""
+    return type(operator) in _TERMS_OF_DATA
+
+
+def _of_forest(operator: ForestWalk, inputs: Sequence[NDArray[Any]] | None) -> list[float]:
+    """Call; trees, visited nodes, outputs; leaves of several classes, their classes."""
+    work = operator.worst_work() if inputs is None else operator.mean_work(inputs[0])
+    counts = [len(operator.roots), work.visits, operator.n_outputs, work.shared, work.entries]
+    return [1.0, *counts]
 
 
 def _of_window_stats(operator: WindowStats) -> list[float]:
@@ -261,241 +272,16 @@ def _of_outputs(operator: Operator) -> list[float]:
     return [1.0, operator.outputs[0][1]]
 
 
-def _of_softmax(operator: Softmax8) -> list[float]:
-    (_, n_elements), *_ = operator.outputs
-    return [1.0, n_elements / operator.depth, n_elements]
-
-
-def _of_conv(operator: Conv2D) -> list[float]:
-    """Call; three pixels; their runs and inputs; copies; blocks, products; sums."""
-    window, patch = operator.window, operator.patch
-    taps = window.kernel[0] * window.kernel[1]
-    channels, stretches = len(operator.weights), len(operator.stretches)
-    threes = -(-window.out_shape[0] * window.out_shape[1] // 3)
-    blocks = threes * -(-channels // 4)
-    several = stretches > 1
-    copied = _outside(window)
-    dilated = window.dilation != (1, 1)
-    wide = not operator.scale.narrow
-    return [
-        *(1.0, threes, threes * window.kernel[0], threes * patch, threes * patch * several),
-        *(copied * (not dilated), copied * window.kernel[0] * (not dilated)),
-        *(copied * taps * dilated, copied * patch),
-        *(blocks, blocks * stretches * several, blocks * patch),
-        *(threes * channels * (not wide), threes * channels * wide),
-    ]
-
-
-def _of_conv_pairs(operator: ConvPairs) -> list[float]:
-    """Call; four pixels, their inputs; copied patches, their runs and inputs; two channels of four
-    pixels, their inputs, those whose limits are not int8's or that are rounded away from 0.
-    """
-    window, patch = operator.window, operator.patch
-    fours = -(-window.out_shape[0] * window.out_shape[1] // 4)
-    copied = _outside(window) if window.shape[2] % 4 == 0 else 4 * fours
-    records = fours * len(operator.weights) / 2
-    slow = operator.away or (operator.low, operator.high) != (-128, 127)
-    return [
-        *(1.0, fours, fours * patch, copied, copied * window.kernel[0], copied * patch),
-        *(records, records * patch, records * slow),
-    ]
-
-
-def _of_small_conv(operator: SmallConv) -> list[float]:
-    """Call; runs of inputs, inputs, three outputs; over all channels three pixels, blocks,
-    products; depthwise channels, lines, rows of taps, taps.
-    """
-    window, (channels, patch) = operator.window, operator.weights.shape
-    taps = window.kernel[0] * window.kernel[1]
-    if not operator.depthwise:
-        threes = -(-window.out_shape[0] * window.out_shape[1] // 3)
-        blocks = threes * -(-channels // 4)
-        products = blocks * -(-patch // 4) * 4
-        packed = threes * taps, threes * patch
-        return [1.0, *packed, threes * channels, threes, blocks, products, 0, 0, 0, 0]
-    part = -(-window.out_shape[0] // 3)
-    lines = (part - 1) * window.stride[0] + window.kernel[0]
-    width = (window.out_shape[1] - 1) * window.stride[1] + window.kernel[1]
-    on_map = max(min(width - window.corner[1], window.shape[1]), 0)
-    threes = channels * part * window.out_shape[1]
-    packed = channels * lines, channels * lines * on_map + lines * width
-    rows = channels, channels * part, threes * window.kernel[0], threes * taps
-    return [1.0, *packed, threes, 0, 0, 0, *rows]
-
-
-def _outside(window: Window) -> int:
-    """Pixels whose patch is copied, since it hangs over the edge or has gaps in a row."""
-    pixels = window.out_shape[0] * window.out_shape[1]
-    if window.dilation[1] != 1:
-        return pixels
-    inside = 1
-    for axis in (0, 1):
-        starts = np.arange(window.out_shape[axis]) * window.stride[axis] - window.corner[axis]
-        ends = starts + (window.kernel[axis] - 1) * window.dilation[axis]
-        inside *= int(((starts >= 0) & (ends < window.shape[axis])).sum())
-    return pixels - inside
-
-
-def _of_dense(operator: Dense) -> list[float]:
-    """Call, inputs; pairs of blocks, single blocks: each, segments, products; sums."""
-    inputs, outputs = operator.n_inputs, operator.n_outputs
-    pairs, single = divmod(-(-outputs // 4), 2)
-    segments = -(-inputs // 256)
-    wide = not operator.scale.narrow
-    return [
-        *(1.0, inputs, pairs, pairs * segments, pairs * inputs),
-        *(single, single * segments, single * inputs, outputs * (not wide), outputs * wide),
-    ]
-
-
-def _of_depthwise(operator: Depthwise) -> list[float]:
-    """Call; filled and packed positions; channels, weights, lines; three outputs by their form,
-    and of kernels other than 3 x 3 their groups, runs and taps.
-    """
-    lines, places = (
-        (operator.columns, operator.rows) if operator.turned else (operator.rows, operator.columns)
-    )
-    part = -(-lines.out // 3)
-    packed_lines, width = lines.reach(part), places.reach(places.out)
-    packed = packed_lines * max(min(width - places.before, places.size), 0)
-    inputs, outputs = operator.channels // operator.multiplier, operator.channels
-    groups = -(-lines.kernel // operator.group)
-    single = width == 1 and groups == 1
-    fast = (lines.kernel, places.kernel, places.dilation, groups) == (3, 3, 1, 1)
-    taps = lines.kernel * places.kernel
-    threes = outputs * part * places.out
-    slow = threes * (not fast)
-    wide = isinstance(operator.scale, Scale)
-    signed = not wide and operator.scale.low < operator.scale.zero_point
-    return [
-        *(1.0, packed_lines * width, inputs, inputs * packed_lines, inputs * packed),
-        *(outputs, outputs * taps, outputs * min(part, places.out)),
-        *(threes * fast, threes * signed, threes * wide),
-        *(slow, slow * (groups > 1) * groups, slow * (1 if single else lines.kernel), slow * taps),
-    ]
-
-
-def _of_average_pool(operator: AveragePool) -> list[float]:
-    """Call; pixels and sizes of windows; windows, rows and values by words, and one by one."""
-    window, channels = operator.window, operator.window.shape[2]
-    rows, columns = (_covered(window, axis) for axis in (0, 1))
-    counts = np.outer(rows, columns).ravel()
-    changes = 1 + np.count_nonzero(np.diff(counts))
-    work = np.array([len(counts), rows.sum() * len(columns), counts.sum()]) * channels
-    large = float((counts > _FAST_POOL).sum() * channels)
-    by_words = channels % 4 == 0 and not large
-    return [1.0, len(counts), changes, *(work / 4 * by_words), *(work * (not by_words)), large]
-
-
-def _of_max_pool(operator: MaxPool) -> list[float]:
-    """Call; windows, their rows and pixels; outputs, values, outputs with limits."""
-    window, channels = operator.window, operator.window.shape[2]
-    rows, columns = (_covered(window, axis) for axis in (0, 1))
-    windows, values = len(rows) * len(columns), int(rows.sum() * columns.sum())
-    limited = (operator.low, operator.high) != (-128, 127)
-    return [
-        *(1.0, windows, int(rows.sum()) * len(columns), values),
-        *(windows * channels, values * channels, windows * channels * limited),
-    ]
-
-
-def _covered(window: Window, axis: int) -> NDArray[np.int64]:
-    """Positions of the map under each window along an axis."""
-    starts = np.arange(window.out_shape[axis]) * window.stride[axis] - window.corner[axis]
-    ends = np.minimum(starts + window.kernel[axis], window.shape[axis])
-    return np.asarray(ends - np.maximum(starts, 0))
-
-
-def _of_mean(operator: Mean) -> list[float]:
-    outer, first, middle, second, inner = operator.shape
-    outputs = outer * middle * inner
-    return [1.0, outer * middle, outputs, outputs * first, outputs * first * second]
-
-
-def _of_arithmetic(operator: Add | Mul) -> list[float]:
-    """Call, rows, elements, and those of which the short formula is in doubt."""
-    rows = operator.counts[0] * operator.counts[1]
-    elements = rows * operator.counts[2]
-    return [1.0, rows, elements, elements * operator.doubt / 2**32]
-
-
-def _copies(size: int, source: NDArray[np.int64], target: NDArray[np.int64]) -> list[float]:
-    """Copies of `size` bytes, blocks of 16 where both addresses are aligned, single bytes."""
-    aligned = int(np.count_nonzero((source | target) % 4 == 0))
-    blocks = aligned * (size // 16)
-    return [len(target), blocks, len(target) * size - 16 * blocks]
-
-
-def _of_pad(operator: Pad) -> list[float]:
-    """Call; planes, values that are filled in; rows that are copied."""
-    counts, before = operator.counts, operator.before
-    sizes = np.add(np.add(counts, before), operator.after)
-    planes, rows = np.meshgrid(np.arange(counts[0]), np.arange(counts[1]), indexing="ij")
-    target = ((before[0] + planes) * sizes[1] + before[1] + rows) * sizes[2] + before[2]
-    source = (planes * counts[1] + rows) * counts[2]
-    filled = int(np.prod(sizes)) - int(np.prod(counts))
-    return [1.0, counts[0], filled, *_copies(counts[2], source.ravel(), target.ravel())]
-
-
-def _of_concat(operator: Concat) -> list[float]:
-    """Call, rows; copies."""
-    item = DTYPES[operator.typecode].itemsize
-    rows, counts = np.arange(operator.n_rows), [item * count for count in operator.counts]
-    places = np.cumsum((0, *counts))
-    copied = [
-        _copies(count, rows * count, rows * places[-1] + place)
-        for count, place in zip(counts, places, strict=False)
-    ]
-    return [1.0, operator.n_rows, *np.sum(copied, axis=0)]
-
-
-def _of_gather(operator: Gather) -> list[float]:
-    """Call; three dimensions, elements alone, short runs and their elements, copies."""
-    first, second, third, last = operator.dimensions
-    run, table = operator.run, last.table is not None
-    runs = first.count * second.count * third.count * last.count
-    alone, short = run == 1 and not table, run < _SHORT_RUN
-    copied = [0.0, 0.0, 0.0]
-    if not short:
-        source = np.array([operator.start])
-        for each in operator.dimensions:
-            source = np.add.outer(source, each.positions()).ravel()
-        copied = _copies(run, source, np.arange(runs) * run)
-    few = runs * (short and not alone)
-    return [
-        *(1.0, first.count, first.count * second.count, runs / last.count, runs * alone),
-        *(runs * table, few, few * run, *copied),
-    ]
-
-
-def _of_argmax(operator: Argmax) -> list[float]:
-    return [1.0, operator.outer, operator.outputs[0][1], operator.inputs[0][1]]
-
-
-_TERMS: dict[type, Callable[[Any], list[float]]] = {
+_TERMS: Mapping[type, Callable[[Any], Sequence[float]]] = {
     WindowStats: _of_window_stats,
     Shift: _of_shift,
     Cast: _of_outputs,
     Probability: _of_outputs,
-    Lookup: _of_outputs,
-    Softmax8: _of_softmax,
-    Quantize: _of_outputs,
-    Dequantize: _of_outputs,
-    Rescale: _of_outputs,
-    Pad: _of_pad,
-    Concat: _of_concat,
-    Gather: _of_gather,
-    Argmax: _of_argmax,
-    AveragePool: _of_average_pool,
-    MaxPool: _of_max_pool,
-    Mean: _of_mean,
-    Add: _of_arithmetic,
-    Mul: _of_arithmetic,
-    Conv2D: _of_conv,
-    ConvPairs: _of_conv_pairs,
-    SmallConv: _of_small_conv,
-    Dense: _of_dense,
-    Depthwise: _of_depthwise,
-    Depthwise3x3: _of_depthwise,
+    **NET_TERMS,
     **SIGNAL_TERMS,
+}
+
+_TERMS_OF_DATA: Mapping[type, Callable[[Any, Sequence[NDArray[Any]] | None], Sequence[float]]] = {
+    ForestWalk: _of_forest,
+    **NET_TERMS_OF_DATA,
 }

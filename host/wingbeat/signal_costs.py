@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from .reference import DTYPES
 from .reference.affine import Affine
 from .reference.autocorrelation import Autocorrelation
@@ -16,6 +18,7 @@ from .reference.fir import Edges, Fir
 from .reference.log2 import Log2
 from .reference.magnitude import Magnitude
 from .reference.matrix import Matrix
+from .reference.moments import Moments
 from .reference.nearest import Nearest
 from .reference.normalise import Measure, Normalise
 from .reference.peak_normalize import PeakNormalize
@@ -67,17 +70,24 @@ def _of_biquads(operator: Biquads) -> list[float]:
 
 
 def _of_fir(operator: Fir) -> list[float]:
-    """Call, channels; what is kept; outputs with all taps inside, and others; products."""
+    """Call; what is moved and what is kept from run to run; outputs, those of channels with all
+    taps inside, and others; sums of products, fours of them and single ones.
+    """
     channels, taps = operator.n_channels, len(operator.taps)
-    edges = {
-        Edges.INSIDE: 0,
-        Edges.KEEP: min(operator.n_outputs, (taps - 1) // operator.step),
-        Edges.REPEAT: min(operator.n_outputs, taps - 1),
-    }[operator.edges]
-    kept = channels * taps * (operator.edges is Edges.KEEP)
-    inside = operator.n_outputs - edges
-    products = channels * operator.n_outputs * taps
-    return [1.0, channels, kept, channels * inside, channels * edges, products]
+    first = {Edges.INSIDE: 0, Edges.KEEP: 1 - taps, Edges.REPEAT: -(taps // 2)}[operator.edges]
+    start = first + np.arange(operator.n_outputs) * operator.step
+    before = np.clip(-start, 0, taps)
+    count = np.minimum(taps - before, operator.n_samples - start - before)
+    inside = count == taps
+    others = ~inside
+    sums = [count, before[before > 0], (taps - before - count)[others]]
+    fours = sum(int((each // 4).sum()) for each in sums)
+    singles = sum(int((each % 4).sum()) for each in sums)
+    new = min(taps - 1, operator.n_samples) * (operator.edges is Edges.KEEP)
+    old = (taps - 1) * (operator.edges is Edges.KEEP) - new
+    of_channels = [old, new, int(inside.sum()), int(others.sum())]
+    of_channels += [sum(len(each) for each in sums), fours, singles]
+    return [1.0, operator.n_outputs, *(float(channels * each) for each in of_channels)]
 
 
 def _of_remove_mean(operator: RemoveMean) -> list[float]:
@@ -112,6 +122,13 @@ def _of_window(operator: Window) -> list[float]:
 
 def _of_detector(operator: Detector) -> list[float]:
     return [1.0, operator.n_scores]
+
+
+def _of_moments(operator: Moments) -> list[float]:
+    """Call, channels, samples, results."""
+    channels = operator.n_channels
+    results = channels * len(operator.statistics)
+    return [1.0, channels, channels * operator.n_samples, results]
 
 
 def _of_vote(operator: Vote) -> list[float]:
@@ -195,6 +212,7 @@ SIGNAL_TERMS: Mapping[type, Callable[[Any], list[float]]] = {
     Downscale: _of_downscale,
     Normalise: _of_normalise,
     Detector: _of_detector,
+    Moments: _of_moments,
     Vote: _of_vote,
     TopK: _of_top_k,
     Nearest: _of_nearest,

@@ -1,21 +1,31 @@
 """The time that `wingbeat check` tells is near what the emulated core counts, on nets that the
-costs were not fitted on. After a change of a kernel: bench/costs.py armv6m --only KERNEL --update.
+costs were not fitted on. After a change of a kernel: bench/costs.py --only KERNEL --update.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rp2040.bare import BareCore, run_program
 
 from nets.files import NAMES, net
-from wingbeat.costs import kernel_counts
+from nets.generate import random_net
+from wingbeat.costs import costs, costs_name, kernel_counts, terms
 from wingbeat.golden import generate
 from wingbeat.net.convert import convert_tflite
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from bench.layers import layers
+from bench.signals import signals
+
 MOST = 0.1
 """Of the cycles of all operators of a net."""
+
+SEEDS = range(1000, 1060)
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +43,22 @@ def test_nets(core: BareCore, name: str) -> None:
     cycles = kernel_counts(program, "armv6m")
     assert cycles is not None
     assert abs(sum(cycles) / counted - 1) < MOST
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_nets(core: BareCore, seed: int) -> None:
+    drawn = random_net(seed)
+    program = convert_tflite(drawn.model)
+    x = drawn.rows(3).reshape(3, *program.input.shape)
+    counted = sum(step.cycles.mean() for step in run_program(core, program, x))
+    cycles = kernel_counts(program, "armv6m", x)
+    assert cycles is not None
+    assert abs(sum(cycles) / counted - 1) < MOST
+
+
+def test_every_cost_has_its_term() -> None:
+    for arch, known in costs().items():
+        lengths = {name: len(values) for name, values in known["kernels"].items()}
+        for operator, rows in (*layers(), *signals()):
+            name = costs_name(operator)
+            assert lengths[name] == len(terms(operator, arch, rows)), (arch, name)

@@ -62,6 +62,7 @@ def _document(file: Path, result: Check) -> dict[str, Any]:
         "taken": None if time is None else "estimated",
         "estimated_from": None if time is None else time.taken,
         "basis": None if time is None else time.basis,
+        "without_costs": list(result.without_costs),
         "operators": None if time is None else _operators(result, time),
         "costliest": None if time is None else time.costliest,
         "source": result.board.source,
@@ -134,7 +135,8 @@ def _by_operator(result: Check, time: Estimate) -> Table:
 
 def _time(result: Check) -> str:
     if result.time is None or result.us is None:
-        return f"not known: an operator of it was not measured for {result.board.arch}"
+        names = ", ".join(result.without_costs)
+        return f"not known: {names} was not measured for {result.board.arch}"
     if result.module.program.takes_stream:
         return _time_of_stream(result, result.time, result.us)
     return (

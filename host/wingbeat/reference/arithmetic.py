@@ -213,18 +213,38 @@ class Arithmetic(BaseOperator):
         -------
         tuple of one ndarray of int8, shape [rows, elements]
         """
+        out = self.compute(*self._sides(*inputs))
+        return (out.reshape(len(inputs[0]), -1).astype(np.int8),)
+
+    def _sides(self, *inputs: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """x [rows, *counts], and y as NumPy spreads it over x."""
         x, *others = reversed(inputs) if self.y_first else inputs
         y = others[0] if self.constant is None else self.constant
-        values = x.reshape(-1, *self.counts).astype(np.int64)
-        out = self.compute(values, y.reshape(-1, *self._y_shape).astype(np.int64))
-        return (out.reshape(x.shape).astype(np.int8),)
+        x, y = x.reshape(-1, *self.counts), y.reshape(-1, *self._y_shape)
+        return x.astype(np.int64), y.astype(np.int64)
+
+    def mean_work(self, *inputs: NDArray[Any]) -> tuple[float, float]:
+        """Elements of a row that the limits cut, and that need the long formula; means.
+
+        Parameters
+        ----------
+        *inputs : as `apply` takes them
+        """
+        x, y = self._sides(*inputs)
+        t = _wrapped(self._short(x, y) + self.bias)
+        doubtful = self._doubtful(t)
+        value = t >> FRACTION_BITS
+        limited = ~doubtful & ((value < 0) | (value > self.high - self.low))
+        return float(limited.sum() / len(x)), float(doubtful.sum() / len(x))
+
+    def _doubtful(self, t: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.asarray((t << (32 - FRACTION_BITS)) & ALWAYS < self.doubt)
 
     def compute(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int64]:
         """The output's elements from those of both inputs."""
         t = _wrapped(self._short(x, y) + self.bias)
         quick = np.clip((t >> FRACTION_BITS) + self.low, self.low, self.high)
-        doubtful = (t << (32 - FRACTION_BITS)) & ALWAYS < self.doubt
-        return np.where(doubtful, self.exact(x, y), quick)
+        return np.where(self._doubtful(t), self.exact(x, y), quick)
 
     def exact(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same by TFLite's formula."""
