@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from models.spoken_digits.learn import FOLDER, SCALE
+from models.spoken_digits.long_recording import RECORDED
 from models.spoken_digits.recipe import HELD_OUT, listen, net_of, program_of
 from models.spoken_digits.sounds import (
     BANDS,
@@ -49,9 +50,10 @@ def words() -> list[NDArray[np.int16]]:
     return [wavfile.read(path)[1].astype(np.int16) for path in SPEECH]
 
 
-def needs_data() -> None:
-    if data_file(FILE) is None:
-        pytest.skip(f"needs {FILE}")
+def needs(*names: str) -> None:
+    for name in names:
+        if data_file(name) is None:
+            pytest.skip(f"needs {name}")
 
 
 def test_the_float_chain_is_librosas() -> None:
@@ -110,7 +112,7 @@ def test_the_program_is_that_of_the_net() -> None:
 
 def test_detector_in_noise() -> None:
     """Two minutes of a speaker whom the net has never heard."""
-    needs_data()
+    needs(FILE, RECORDED)
     heard = listen(HELD_OUT, seconds=10.0)
     alone, detected = (heard.judged(detector=each) for each in (False, True))
     assert alone.score.events == detected.score.events > 20
