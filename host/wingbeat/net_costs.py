@@ -136,13 +136,19 @@ def _of_conv_pairs(operator: ConvPairs) -> list[float]:
         (fours - single) * len(operator.weights) // 2,
         single * len(operator.weights) // 2,
     )
-    plain = not operator.away and (operator.low, operator.high) == (-128, 127)
+    limited = (operator.low, operator.high) != (-128, 127)
     return [
         *(1.0, fours, *_pieces(window, copied[:pixels].reshape(window.out_shape))),
         *(fours - at_once + at_once * window.kernel[0], fours * words),
         *(records, records * -(-words // 4), records * words, singles, singles * words),
-        (records + singles) * (not plain),
+        (records + singles) * limited,
     ]
+
+
+def _of_conv_pairs_of_words(operator: ConvPairs) -> list[float]:
+    """The same; two channels that are rounded away from 0, which are done in the loop there."""
+    fours = -(-operator.window.out_shape[0] * operator.window.out_shape[1] // 4)
+    return [*_of_conv_pairs(operator), fours * len(operator.weights) // 2 * operator.away]
 
 
 def _of_small_conv(operator: SmallConv) -> list[float]:
@@ -473,6 +479,7 @@ NET_TERMS: Mapping[type, Callable[[Any], Sequence[float]]] = {
 
 NET_TERMS_OF_ARCH: Mapping[tuple[str, type], Callable[[Any], Sequence[float]]] = {
     ("armv7emsp", Conv2D): _of_conv_of_words,
+    ("armv7emsp", ConvPairs): _of_conv_pairs_of_words,
     ("armv7emsp", Depthwise3x3): _of_depthwise_of_pairs,
     ("xtensawin", Depthwise3x3): _of_depthwise_of_pairs,
 }
