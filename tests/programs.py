@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vectors.forest import Shape, random_forest, rows_around, small_operator
-from vectors.signals import small_signal_operators
+from vectors import small_operators
+from vectors.forest import Shape, random_forest, rows_around
 from wingbeat.convert import convert
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
-from wingbeat.reference import Cast, Operator, Probability, Shift, WindowStats
+from wingbeat.reference import Operator, WindowStats
 from wingbeat.reference.band_energies import log_band_energies, mel_bands
-from wingbeat.reference.forest import FEATURES, ForestWalk, Leaves
+from wingbeat.reference.forest import ForestWalk, Leaves
 from wingbeat.reference.power_spectrum import power_spectrum
 
 _DTYPES = {"u8": "uint8", "i8": "int8", "i16": "int16", "f32": "float32", "f32_positive": "float32"}
 
 
 def program_of(name: str, operator: Operator, decision: Decision = Decision.NONE) -> Program:
-    """Return a program of one operator with one input."""
-    ((typecode, n_elements),) = operator.inputs
+    """Return a program of one operator, whose inputs are all alike: each is the program's own."""
+    ((typecode, n_elements),) = set(operator.inputs)
     builder = ProgramBuilder(Descriptor(typecode, (n_elements,)))
-    return builder.finish(name, builder.add(operator, 0), decision)
+    inputs = [0] * len(operator.inputs)
+    return builder.finish(name, builder.add(operator, *inputs), decision)
 
 
 @cache
@@ -65,22 +67,21 @@ def rows_of(program: Program, n_rows: int) -> NDArray[Any]:
 @cache
 def small_programs() -> dict[str, Program]:
     """Return a program of a few hundred bytes for every kernel, and one with several calls."""
-    operators: list[Operator] = [
-        WindowStats(5, 2, ("mean", "std", "rms")),
-        Cast(6, "b"),
-        Shift(6, 3, "H"),
-        Probability(5, 16),
-    ]
-    for features in FEATURES:
-        for leaves in Leaves:
-            operators.append(small_operator(features, leaves))
-    operators += [each for each in small_signal_operators() if len(each.inputs) == 1]
     found: dict[str, Program] = {}
-    for operator in operators:
-        found.setdefault(operator.KERNEL, program_of("small", operator))
+    for program in operator_programs():
+        kernel = program.calls[0].operator.KERNEL
+        if kernel not in found or len(program.encode()) < len(found[kernel].encode()):
+            found[kernel] = program
     found["log_mel"] = log_mel_program("log_mel", 64, 8)
     found["chain"] = small_model()
     return found
+
+
+def operator_programs() -> Iterator[Program]:
+    """Yield a program of each small operator that can do with the program's input."""
+    for operator in small_operators():
+        if len(set(operator.inputs)) == 1:
+            yield program_of("small", operator)
 
 
 def log_mel_program(name: str, n: int, n_bands: int) -> Program:

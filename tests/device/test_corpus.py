@@ -5,9 +5,17 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from device.harness import GCC, link
+from device.harness import GCC, kernel_names, link
+from programs import small_programs
+from streams import stream_programs
 
 TESTS = Path(__file__).resolve().parents[1]
+
+
+def test_the_fuzzer_starts_from_every_kernel() -> None:
+    programs = (*small_programs().values(), *stream_programs().values())
+    called = {call.operator.KERNEL for program in programs for call in program.calls}
+    assert called == set(kernel_names())
 
 
 def test_kept_inputs_are_safe(objects: list[Path], tmp_path: Path) -> None:

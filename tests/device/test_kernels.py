@@ -9,32 +9,11 @@ import numpy as np
 import pytest
 
 from device.harness import NOT_DUE, OK, Kernels, kernel_names
-from vectors import (
-    Case,
-    all_cases,
-    bad_cases,
-    conv,
-    conv_pairs,
-    depthwise,
-    mean,
-    operands_of,
-    pool,
-    small_conv,
-)
-from vectors.dense import small_layers
-from vectors.elementwise import small_elementwise_operators
-from vectors.forest import small_operator, sound_operators
+from vectors import Case, all_cases, bad_cases, operands_of, small_operators
+from vectors.forest import sound_operators
 from vectors.signals import small_signal_operators
 from wingbeat.errors import FormatError
-from wingbeat.reference import (
-    Cast,
-    Operator,
-    Probability,
-    Shift,
-    WindowStats,
-    decode_operator,
-)
-from wingbeat.reference.forest import FEATURES, Leaves
+from wingbeat.reference import Operator, WindowStats, decode_operator
 from wingbeat.reference.window_stats import STATISTICS
 
 _LARGE = 1 << 20
@@ -107,29 +86,6 @@ def test_check_accepts_the_largest_window(kernels: Kernels) -> None:
     assert [result.status for result in kernels.results()] == [OK]
 
 
-def _small_operators() -> Iterator[Operator]:
-    yield WindowStats(6, 2, ("mean", "std", "rms"))
-    yield WindowStats(1, 3, STATISTICS)
-    yield Cast(6, "b")
-    yield Shift(6, 3, "H")
-    yield Shift(6, 3, "i")
-    yield Probability(6, 16)
-    yield Probability(1, 30)
-    yield from small_layers()
-    yield from conv.small_operators()
-    yield from conv_pairs.small_operators()
-    yield from small_elementwise_operators()
-    yield from depthwise.small_layers()
-    yield from pool.small_operators()
-    yield from mean.small_operators()
-    yield from small_conv.small_operators()
-    for features in FEATURES:
-        for leaves in Leaves:
-            yield small_operator(features, leaves)
-    yield from sound_operators()
-    yield from small_signal_operators()
-
-
 def _mutations(rng: np.random.Generator, params: bytes) -> Iterator[bytes]:
     """Yield every byte changed in a few ways, then random changes of several bytes at once."""
     for at in range(len(params)):
@@ -163,7 +119,7 @@ def _inputs(rng: np.random.Generator, operator: Operator) -> list[bytes]:
 def test_mutated_parameters_are_refused_or_safe(kernels: Kernels) -> None:
     """Where the check accepts, the run must stay in its buffers: the sanitizers watch."""
     rng = np.random.default_rng(5)
-    for operator in _small_operators():
+    for operator in small_operators():
         for params in _mutations(rng, operator.encode()):
             after, _ = _operator_after(operator, params)
             if sum(size for _, size in operands_of(after)) < _LARGE:
@@ -182,7 +138,7 @@ def test_checks_agree_with_the_references(kernels: Kernels) -> None:
     """
     rng = np.random.default_rng(6)
     expected = []
-    for operator in _small_operators():
+    for operator in small_operators():
         for params in _mutations(rng, operator.encode()):
             after, error = _operator_after(operator, params)
             if "bad jump" not in error and "exceed" not in error:

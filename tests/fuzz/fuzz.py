@@ -22,7 +22,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "host")]
 
 from device.harness import compile_objects, link  # noqa: E402
-from programs import rows_of, small_programs  # noqa: E402
+from programs import operator_programs, rows_of, small_programs  # noqa: E402
 from streams import stream_programs  # noqa: E402
 
 CORPUS = TESTS / "fuzz" / "corpus"
@@ -45,9 +45,10 @@ def build(folder: Path) -> Path:
 
 
 def seeds() -> list[bytes]:
-    """Return inputs to start from: a program of every operator with a row, and link tables."""
+    """Return inputs to start from: programs of every operator with a row, and link tables."""
     found = []
-    for program in (*small_programs().values(), *stream_programs().values()):
+    programs = (*operator_programs(), *small_programs().values(), *stream_programs().values())
+    for program in programs:
         data = program.encode() + rows_of(program, 1)[0].tobytes()
         found.append(bytes([PROGRAM]) + data)
     found += [bytes([flags]) + data for flags in (KEEP_CRC, MISALIGNED)]

@@ -15,6 +15,7 @@ def small_operators() -> Iterable[Concat]:
     """Yield operators for the tests of changed parameters."""
     yield Concat(2, (3, 1))
     yield Concat(1, (3, 1, 4))
+    yield Concat(2, (3, 3))
     yield Concat(2, (2, 3), "h")
     yield Concat(3, (1, 2, 1), "i")
 
