@@ -38,13 +38,16 @@ void wb_push(
     const uint8_t *program, const wb_kernel_t *kernels, uint8_t *arena, const uint8_t *block,
     uint32_t size, wb_result_t *result) {
     const wb_tensor_t *tensors = wb_tensors(program);
-    uint32_t whole = tensors[wb_header(program)->input_tensor].size;
+    const wb_tensor_t *input = &tensors[wb_header(program)->input_tensor];
+    uint32_t whole = input->size;
+    uint32_t within_item = (1u << wb_item_shift(input->typecode)) - 1u;
     uint8_t *gathered = arena + tensors[wb_header(program)->stream_tensor].place;
     uint32_t *count = (uint32_t *)(void *)gathered;
     gathered += sizeof(*count);
     while (size != 0) {
-        // An operator of a hostile program may have written there.
-        if (*count >= whole) {
+        // An operator of a hostile program may have written there; a part of an item would make
+        // the rest of the block start at an odd address.
+        if (*count >= whole || (*count & within_item) != 0) {
             *count = 0;
         }
         uint32_t part = whole - *count;
