@@ -11,7 +11,6 @@ import difflib
 import importlib
 import re
 import warnings
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -31,6 +30,8 @@ _TIME_NAMES = ("time", "timestamp")
 _USUAL_LABEL_NAMES = ("class", "target", "activity", "y")
 _EMPTY_CELLS = ["", "NA", "N/A", "nan", "NaN", "NAN", "null", "NULL", "None"]
 _SHOWN = 10
+_MOST_BEYOND = 0.01
+"""Share of a .wav file's floating-point samples that may be too loud."""
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -457,7 +458,7 @@ def _parquet_columns(path: Path, name: str) -> Columns:
     optional_module("pyarrow", f"reading {name}", "pandas pyarrow")
     try:
         frame = pandas.read_parquet(path, engine="pyarrow")
-    except (ValueError, OSError) as error:
+    except Exception as error:  # The reader raises whatever the file makes it stumble over.
         raise DataError(
             f"{name}: expected a Parquet file. {_sentence(error)} Write it again."
         ) from error
@@ -526,14 +527,15 @@ def load_wav(path: Path | str) -> tuple[NDArray[np.int16], float]:
     Returns
     -------
     samples : NDArray[int16] [time, channels]
-        Of 8, 24 and 32 bits and of floating point, the 16 bits on top.
+        Of other widths, the 16 bits on top; of floating point, 1 is 32768.
     rate : float
         Samples per second.
 
     Raises
     ------
     DataError
-        It is no .wav file, damaged, compressed or empty; scipy is not installed.
+        It is no .wav file, damaged, compressed or empty; it has floating-point numbers that are
+        not finite, or more than 1 % of them beyond 1; scipy is not installed.
     """
     path = Path(path)
     wavfile = optional_module("scipy.io.wavfile", f"reading {path.name}", "scipy")
@@ -554,13 +556,29 @@ def load_wav(path: Path | str) -> tuple[NDArray[np.int16], float]:
     samples = data.reshape(len(data), -1)
     if samples.dtype == np.uint8:
         wide = (samples.astype(np.int16) - 128) << 8
-    elif samples.dtype == np.int32:
-        wide = samples >> 16
     elif samples.dtype.kind == "f":
-        wide = np.clip(np.rint(np.nan_to_num(samples) * 32768.0), -32768, 32767)
+        _check_full_scale(path.name, samples)
+        wide = np.clip(np.rint(samples * 32768.0), -32768, 32767)
     else:
-        wide = samples
+        wide = samples >> 8 * samples.itemsize - 16
     return wide.astype(np.int16), float(rate)
+
+
+def _check_full_scale(name: str, samples: NDArray[Any]) -> None:
+    """Refuse floating-point samples that cannot be between -1 and 1."""
+    bad = int(np.count_nonzero(~np.isfinite(samples)))
+    if bad:
+        raise DataError(
+            f"{name}: expected finite samples, got {bad} that are NaN or infinite: cut them out, or"
+            " record it again."
+        )
+    beyond = float((np.abs(samples) > 1).mean())
+    if beyond > _MOST_BEYOND:
+        raise DataError(
+            f"{name}: expected samples from -1 to 1, as .wav files of floating point have them; of"
+            f" {beyond:.0%} of these the size is more, up to {np.abs(samples).max():g}: save it as"
+            " 16-bit PCM."
+        )
 
 
 def _from_wav(path: Path, name: str, roles: _Roles) -> _Block:
@@ -638,6 +656,11 @@ def _from_npz(path: Path, name: str, roles: _Roles) -> _Block:
             f"{_listed(names)}. Save as many names as x has columns."
         )
     features = names or _numbered("channel" if roles.series else "feature", x.shape[1])
+    if len(set(features)) != len(features):
+        raise DataError(
+            f"{name}: expected names of the columns of x, each once, got {_listed(features)}. "
+            "Rename them."
+        )
     block = _Block(
         name,
         _number_matrix(name, x, features),
@@ -700,7 +723,7 @@ def load_numpy(path: Path, name: str) -> Any:
     """Read a .npy or .npz file without any code of its own."""
     try:
         return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # The reader raises whatever the file makes it stumble over.
         if "Object arrays" in str(error):
             raise _object_array(name) from error
         raise DataError(
@@ -713,7 +736,7 @@ def member_of(archive: Any, key: str, name: str) -> NDArray[Any]:
     """Read an array of an .npz."""
     try:
         array: NDArray[Any] = archive[key]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # The reader raises whatever the file makes it stumble over.
         if "Object arrays" in str(error):
             raise _object_array(f"{name}, array {key!r}") from error
         raise DataError(
@@ -762,7 +785,7 @@ def _per_recording(
             f"{name}: x of {samples} samples has {len(each)} entries of {key!r}; expected one per "
             "sample, or an array 'recording' [total_time] that tells which entry a sample has."
         )
-    if recording.dtype.kind not in "iu" or recording.min() < 0 or recording.max() >= len(each):
+    if recording.dtype.kind not in "iu" or ((recording < 0) | (recording >= len(each))).any():
         raise DataError(
             f"{name}: expected 'recording' to hold indexes into the {len(each)} entries of "
             f"{key!r}, from 0 to {len(each) - 1}. Number the recordings from 0."

@@ -145,13 +145,14 @@ def test_recordings_in_real_units_need_a_scale() -> None:
     assert compute_features(recordings, replace(pipeline, scale=1 / 65536)).clipped > 100
 
 
-@pytest.mark.parametrize("dtype", ["int16", "uint8", "int32", "float32"])
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "int32", "int64", "float32"])
 def test_wav_files_become_int16(tmp_path: Path, dtype: str) -> None:
     wave = np.sin(np.arange(200) / 7) * 0.5
     given: dict[str, NDArray[Any]] = {
         "int16": (wave * 32768).astype(np.int16),
         "uint8": (wave * 128 + 128).astype(np.uint8),
         "int32": (wave * 2**31).astype(np.int32),
+        "int64": (wave * 2**63).astype(np.int64),
         "float32": wave.astype(np.float32),
     }
     wavfile.write(tmp_path / "a.wav", 8000, given[dtype])

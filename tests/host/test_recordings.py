@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.io import wavfile
 
 from wingbeat.errors import DataError, UsageError, WingbeatError
 from wingbeat.recordings import class_order, load_recordings, load_signal, load_table, to_int16
@@ -301,6 +302,11 @@ Case = tuple[Callable[[Path], object], type[WingbeatError], str]
 
 def _npz(path: Path, **arrays: Any) -> Path:
     np.savez(path, **arrays)
+    return path
+
+
+def _wav(path: Path, samples: Any) -> Path:
+    wavfile.write(path, 8000, samples)
     return path
 
 
@@ -642,6 +648,31 @@ CASES: dict[str, Case] = {
         UsageError,
         "expected one of --group and --group-pattern, got both",
     ),
+    "wav of floats as loud as int16": (
+        lambda d: load_signal(_wav(d / "a.wav", np.sin(np.arange(200.0)) * 20000)),
+        DataError,
+        "a.wav: expected samples from -1 to 1, as .wav files of floating point have them; of 100% "
+        "of these the size is more, up to 19999.8: save it as 16-bit PCM.",
+    ),
+    "wav with NaN": (
+        lambda d: load_signal(_wav(d / "a.wav", np.array([0.5, np.nan, np.inf, 0.0]))),
+        DataError,
+        "a.wav: expected finite samples, got 2 that are NaN or infinite",
+    ),
+    "channels of one name": (
+        lambda d: load_recordings(
+            _npz(d / "r.npz", x=np.zeros((2, 9, 2)), y=["a", "b"], channels=["x", "x"])
+        ),
+        DataError,
+        "r.npz: expected names of the columns of x, each once, got x, x.",
+    ),
+    "joined recordings without samples": (
+        lambda d: load_recordings(
+            _npz(d / "r.npz", x=np.zeros((0, 2)), y=["a", "b"], recording=np.zeros(0, int))
+        ),
+        DataError,
+        "r.npz: expected recordings, got none: the file has no rows.",
+    ),
     "bad rate": (
         lambda d: load_recordings(_two(d, _signal(2), _signal(2)), rate=-1),
         UsageError,
@@ -656,6 +687,32 @@ def test_errors_say_what_was_expected(case: str, tmp_path: Path) -> None:
     with pytest.raises(kind, match=re.escape(message)) as caught:
         call(tmp_path)
     assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("ending", ["csv", "npy", "npz", "parquet", "wav"])
+def test_damaged_files_are_an_error_or_read(ending: str, tmp_path: Path) -> None:
+    """Whatever the readers raise: their users get an error that names the file."""
+    x, path = _signal(300), tmp_path / f"day.{ending}"
+    frame = pd.DataFrame({"u": x[:, 0], "v": x[:, 1], "label": ["a", "b"] * 150})
+    {
+        "csv": lambda: frame.to_csv(path, index=False),
+        "npy": lambda: _array(path, x),
+        "npz": lambda: _npz(path, x=x, y=frame["label"].to_numpy(str)),
+        "parquet": lambda: frame.to_parquet(path),
+        "wav": lambda: _wav(path, x),
+    }[ending]()
+    good, rng, errors = path.read_bytes(), np.random.default_rng(1), []
+    for number in range(300):
+        damaged = bytearray(good)
+        for at in rng.integers(0, min(len(good), 3000), rng.integers(1, 4)):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(good))] if number % 5 == 0 else damaged)
+        try:
+            load_signal(path)
+        except DataError as error:
+            errors.append(str(error))
+    assert 20 < len(errors) < 300
+    assert all(path.name in error for error in errors)
 
 
 def test_differing_rates(tmp_path: Path) -> None:
