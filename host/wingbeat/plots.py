@@ -83,6 +83,65 @@ def draw_samples(x: NDArray[np.int16], rate: float, channels: Sequence[str]) -> 
         return _draw_window(x, rate, channels)
 
 
+def draw_answers(truth: NDArray[np.float64], answers: NDArray[np.float64]) -> bytes:
+    """Draw answers over true values, with the line on which they are equal; the bytes of the PNG.
+
+    Parameters
+    ----------
+    truth, answers : NDArray[float64] [rows]
+
+    Raises
+    ------
+    DataError
+        matplotlib is not installed.
+    """
+    style = optional_module("matplotlib.style", "drawing answers", "matplotlib")
+    with style.context("default"):
+        figure, axes = _small_figure(4.6, 4.6)
+        ends = [min(truth.min(), answers.min()), max(truth.max(), answers.max())]
+        axes.plot(ends, ends, color="#8c8c8c", linewidth=0.8)
+        axes.scatter(truth, answers, s=7, color="#2171b5", alpha=0.5, linewidths=0)
+        axes.set_xlabel("true", fontsize=9)
+        axes.set_ylabel("answer", fontsize=9)
+        axes.set_aspect("equal", adjustable="datalim")
+        return _png(figure)
+
+
+def draw_errors(rows: NDArray[np.int64], errors: NDArray[np.float64]) -> bytes:
+    """Draw answer less truth over the numbers of rows that follow each other in time, with a mean.
+
+    The mean is over a twentieth of the rows. Returns the bytes of the PNG.
+
+    Parameters
+    ----------
+    rows : NDArray[int64] [rows]
+    errors : NDArray[float64] [rows]
+
+    Raises
+    ------
+    DataError
+        matplotlib is not installed.
+    """
+    style = optional_module("matplotlib.style", "drawing errors", "matplotlib")
+    with style.context("default"):
+        figure, axes = _small_figure(9.0, 2.8)
+        axes.axhline(0, color="#8c8c8c", linewidth=0.8)
+        axes.scatter(rows, errors, s=5, color="#2171b5", alpha=0.5, linewidths=0)
+        span = max(1, len(rows) // 20)
+        weights = np.full(span, 1 / span)
+        axes.plot(
+            np.convolve(rows, weights, "valid"),
+            np.convolve(errors, weights, "valid"),
+            color="#b00020",
+            linewidth=1.2,
+            label=f"mean of {span} rows",
+        )
+        axes.legend(fontsize=8, loc="upper right")
+        axes.set_xlabel("row", fontsize=9)
+        axes.set_ylabel("answer less truth", fontsize=9)
+        return _png(figure)
+
+
 def draw_picture(colours: NDArray[np.uint8]) -> bytes:
     """A picture [rows, columns, 3], small ones enlarged; the bytes of the PNG.
 
@@ -162,17 +221,27 @@ def results_over_time(
 
 
 def _draw_window(x: NDArray[np.int16], rate: float, channels: Sequence[str]) -> bytes:
-    figures: Any = optional_module("matplotlib.figure", "drawing", "matplotlib")
-    figure = figures.Figure(figsize=(3.6, 1.7), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _small_figure(3.6, 1.7)
     time = np.arange(len(x)) / rate
     for number, name in enumerate(channels):
         axes.plot(time, x[:, number], linewidth=0.7, label=name)
     axes.set_xlabel("s", fontsize=7)
-    axes.tick_params(labelsize=7)
     if len(channels) > 1:
         for text in axes.legend(fontsize=6, loc="upper right").get_texts():
             text.set_parse_math(False)
+    return _png(figure)
+
+
+def _small_figure(width: float, height: float) -> tuple[Any, Any]:
+    """A figure in inches, and its axes."""
+    figures: Any = optional_module("matplotlib.figure", "drawing", "matplotlib")
+    figure = figures.Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.tick_params(labelsize=7)
+    return figure, axes
+
+
+def _png(figure: Any) -> bytes:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
     return picture.getvalue()

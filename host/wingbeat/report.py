@@ -6,6 +6,7 @@ One HTML file with all that it shows in it; it opens without a network.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,28 @@ from .boards import boards
 from .check import check, fastest_for
 from .costs import estimate
 from .describe import describe
-from .evaluate import ClassReport
+from .evaluate import ClassReport, ValueReport
 from .files import write_atomic
 from .pictures import as_colours
 from .pipeline import Pipeline
 from .pipeline_features import fitted, frame_of
-from .plots import draw_confusion_matrix, draw_picture, draw_samples
+from .plots import (
+    draw_answers,
+    draw_confusion_matrix,
+    draw_errors,
+    draw_picture,
+    draw_samples,
+)
+from .program import Program
 from .recordings import Recordings, optional_module, to_int16
 from .simulate import in_events
 from .stream import pace_of
+from .train import Trained
 from .train_pipeline import TrainedPipeline
 
 _MOST_WRONG = 9
+_MOST_WRONG_ROWS = 15
+_MOST_COLUMNS = 8
 _MOST_FEATURES = 16
 _ROWS_FOR_IMPORTANCE = 400
 _BASELINE_ARCH = "armv6m"
@@ -41,7 +52,7 @@ def write_report(
     recordings: Recordings,
     command: str,
 ) -> None:
-    """Write the page.
+    """Write the page of a pipeline for a stream or pictures.
 
     Parameters
     ----------
@@ -57,12 +68,36 @@ def write_report(
     OSError
         The page cannot be written.
     """
+    _write(path, _contents(trained, pipeline, recordings), command)
+
+
+def write_report_of_rows(path: Path | str, trained: Trained, command: str) -> None:
+    """Write the page of a program for rows of a table; as `write_report`.
+
+    Parameters
+    ----------
+    path : Path or str
+        NAME.html.
+    trained : Trained
+        From `wingbeat.train.train_table`.
+    command : str
+        What makes the program again.
+
+    Raises
+    ------
+    DataError
+        jinja2 or matplotlib is not installed.
+    OSError
+        The page cannot be written.
+    """
+    _write(path, _contents_of_rows(trained), command)
+
+
+def _write(path: Path | str, contents: dict[str, Any], command: str) -> None:
     jinja2 = optional_module("jinja2", "writing a report", "jinja2")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     text = (files("wingbeat") / "templates" / "report.html").read_text(encoding="utf-8")
-    page = environment.from_string(text).render(
-        **_contents(trained, pipeline, recordings), command=command
-    )
+    page = environment.from_string(text).render(**contents, command=command)
     write_atomic(path, page.encode())
 
 
@@ -73,25 +108,25 @@ def _contents(
     pipeline = fitted(pipeline, recordings)
     is_image = pipeline.input == "image"
     facts = program.meta["training"]
-    title = f"{program.name} on held-out data"
     return {
-        "name": program.name,
+        **_of_program(program),
         "summary": _summary(trained, pipeline),
         "thing": "picture" if is_image else "window",
-        "report": report,
+        **_of_classes(program, report, trained.quantization_loss),
         "groups": f"{len(report.groups)} groups" if report.groups else "recordings",
-        "loss": trained.quantization_loss,
         "detections": None
         if trained.detections is None
         else in_events(trained.detections, trained.heard),
         "after": _after(pipeline),
-        "classes": _classes(report),
-        "group_rows": _groups(trained, report),
-        "confusion": _text(draw_confusion_matrix(report, title)),
-        "importance": [] if is_image else _importance(trained),
+        "group_rows": _groups(
+            report,
+            trained.features.groups[trained.test],
+            trained.features.y[trained.test],
+            trained.answers,
+        ),
+        "importance": None if is_image else _bars(_importance(trained)),
         "wrong": _wrong(trained, pipeline, recordings),
-        "boards": _boards(trained),
-        "operators": _operators(trained),
+        "wrong_rows": None,
         "facts": [
             ("hash", program.hash),
             ("seed", facts["seed"]),
@@ -99,6 +134,76 @@ def _contents(
             ("held out", ", ".join(facts["groups_held_out"])),
             *facts["versions"].items(),
         ],
+    }
+
+
+def _contents_of_rows(trained: Trained) -> dict[str, Any]:
+    program, report, owners = trained.program, trained.report, trained.test_groups
+    facts = program.meta["training"]
+    names = facts["features"]
+    found = _importance_of_rows(trained, names)
+    part = {
+        "time": "the end of the table",
+        "rows": "the table, drawn at random,",
+        "groups": "" if owners is None else f"{len(np.unique(owners))} groups",
+    }[facts["split"]]
+    if isinstance(report, ClassReport):
+        told = f"Tells {len(report.labels)} classes from rows"
+        kind = _of_classes(program, report, trained.quantization_loss)
+        groups = _groups(report, owners, trained.test_y, trained.answers)
+    else:
+        told = "Gives a value for rows"
+        kind = _of_values(trained, report)
+        groups = _groups_of_values(trained)
+    return {
+        **_of_program(program),
+        **kind,
+        "summary": f"{told} of {len(names)} features.",
+        "thing": "row",
+        "groups": part,
+        "detections": None,
+        "after": "",
+        "group_rows": groups,
+        "importance": _bars([each for each in found[:_MOST_FEATURES] if each[0] > 0]),
+        "wrong": [],
+        "wrong_rows": _wrong_rows(trained, names, [start for _, _, start in found]),
+        "facts": [
+            ("hash", program.hash),
+            ("seed", facts["seed"]),
+            ("trained on", f"{facts['train_rows']} rows"),
+            ("held out", ", ".join(facts["groups_held_out"]) or f"{len(trained.test)} rows"),
+            *facts["versions"].items(),
+        ],
+    }
+
+
+def _of_program(program: Program) -> dict[str, Any]:
+    return {"name": program.name, "boards": _boards(program), "operators": _operators(program)}
+
+
+def _of_classes(program: Program, report: ClassReport, loss: float | None) -> dict[str, Any]:
+    title = f"{program.name} on held-out data"
+    return {
+        "report": report,
+        "values": None,
+        "loss": loss,
+        "classes": _classes(report),
+        "confusion": _text(draw_confusion_matrix(report, title)),
+    }
+
+
+def _of_values(trained: Trained, report: ValueReport) -> dict[str, Any]:
+    over_time = trained.program.meta["training"]["split"] == "time"
+    errors = trained.answers - trained.test_y
+    return {
+        "report": report,
+        "values": {
+            "scatter": _text(draw_answers(trained.test_y, trained.answers)),
+            "errors": _text(draw_errors(trained.test + 1, errors)) if over_time else None,
+        },
+        "loss": trained.quantization_loss,
+        "classes": [],
+        "confusion": None,
     }
 
 
@@ -149,20 +254,27 @@ def _classes(report: ClassReport) -> list[dict[str, Any]]:
     return rows
 
 
-def _groups(trained: TrainedPipeline, report: ClassReport) -> list[dict[str, Any]]:
+def _groups(
+    report: ClassReport,
+    owners: NDArray[np.str_] | None,
+    truth: NDArray[np.int64],
+    answers: NDArray[np.int64],
+) -> list[dict[str, Any]]:
     """The groups from the worst to the best, each with the class that it fails at most."""
-    owners, truth = trained.features.groups[trained.test], trained.features.y[trained.test]
     rows = []
     for number in np.argsort(report.group_accuracy, kind="stable"):
         name = report.groups[number]
         mine = owners == name
-        missed = np.bincount(truth[mine & (trained.answers != truth)], minlength=len(report.labels))
+        missed = np.bincount(truth[mine & (answers != truth)], minlength=len(report.labels))
         worst = int(missed.argmax())
         total = int(np.count_nonzero(mine & (truth == worst)))
+        accuracy = float(report.group_accuracy[number])
         rows.append(
             {
                 "name": name,
-                "accuracy": float(report.group_accuracy[number]),
+                "width": 100 * accuracy,
+                "low": accuracy < 0.7,
+                "shown": f"{accuracy:.2f}",
                 "support": int(report.group_support[number]),
                 "worst": f"{report.labels[worst]}: {missed[worst]} of {total} missed"
                 if missed[worst]
@@ -172,39 +284,136 @@ def _groups(trained: TrainedPipeline, report: ClassReport) -> list[dict[str, Any
     return rows
 
 
-def _importance(trained: TrainedPipeline) -> list[dict[str, Any]]:
+def _groups_of_values(trained: Trained) -> list[dict[str, Any]]:
+    """The groups from the largest mean error to the smallest, each with its worst row."""
+    owners = trained.test_groups
+    if owners is None:
+        return []
+    errors = np.abs(trained.answers - trained.test_y)
+    means = {str(name): float(errors[owners == name].mean()) for name in np.unique(owners)}
+    largest = max(*means.values(), 1e-9)
+    rows = []
+    for name in sorted(means, key=lambda name: -means[name]):
+        mine = np.flatnonzero(owners == name)
+        worst = int(mine[errors[mine].argmax()])
+        rows.append(
+            {
+                "name": name,
+                "width": 100 * means[name] / largest,
+                "low": False,
+                "shown": f"{means[name]:.4g}",
+                "support": len(mine),
+                "worst": f"row {trained.test[worst] + 1}: {trained.answers[worst]:.4g}"
+                f" for {trained.test_y[worst]:.4g}",
+            }
+        )
+    return rows
+
+
+Importance = list[tuple[float, str, int]]
+"""What each feature is worth, its name and its number; from the most important on."""
+
+
+def _importance(trained: TrainedPipeline) -> Importance:
     """Accuracy lost when a feature, at all times of a window, is shuffled among test windows."""
     features, model = trained.features, trained.model
-    draw = np.random.default_rng(0)
-    rows = trained.test
-    if len(rows) > _ROWS_FOR_IMPORTANCE:
-        rows = np.sort(draw.choice(rows, _ROWS_FOR_IMPORTANCE, replace=False))
-    width = features.shape.width
-    x = features.x[rows].reshape(len(rows), -1, width)
+    rows = _some(trained.test)
+    x = features.x[rows].reshape(len(rows), -1, features.shape.width)
     truth = features.y[rows]
 
     def accuracy(values: NDArray[np.int16]) -> float:
         return float((model.predict(values.reshape(-1, *model.input.shape)) == truth).mean())
 
-    base = accuracy(x)
+    found = _shuffled(x, features.shape.names, accuracy)
+    return [each for each in found[:_MOST_FEATURES] if each[0] > 0]
+
+
+def _importance_of_rows(trained: Trained, names: Sequence[str]) -> Importance:
+    """Accuracy lost, or mean absolute error gained, when a feature is shuffled among test rows."""
+    program = trained.program
+    rows = _some(np.arange(len(trained.test)))
+    truth = trained.test_y[rows]
+
+    def goodness(values: NDArray[Any]) -> float:
+        x = values.reshape(-1, *program.input.shape)
+        if program.labels:
+            return float((program.predict(x) == truth).mean())
+        given = program.output.dequantize(program.run(x)).reshape(len(truth))
+        return -float(np.abs(given - truth).mean())
+
+    return _shuffled(trained.test_x[rows].reshape(len(rows), 1, -1), names, goodness)
+
+
+def _some(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(rows) <= _ROWS_FOR_IMPORTANCE:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, _ROWS_FOR_IMPORTANCE, replace=False))
+
+
+def _shuffled(
+    x: NDArray[Any], names: Sequence[str], goodness: Callable[[NDArray[Any]], float]
+) -> Importance:
+    """What is lost of the goodness when a feature of x [rows, times, width] is shuffled."""
+    draw = np.random.default_rng(0)
+    width = x.shape[2]
+    base = goodness(x)
     step = -(-width // (4 * _MOST_FEATURES))
     found = []
     for start in range(0, width, step):
         shuffled = x.copy()
         shuffled[:, :, start : start + step] = x[draw.permutation(len(x)), :, start : start + step]
-        found.append((base - accuracy(shuffled), start, min(start + step, width)))
-    found.sort(reverse=True)
-    largest = max(found[0][0], 1e-9)
-    names = features.shape.names
+        end = min(start + step, width)
+        name = names[start] if end == start + 1 else f"{names[start]} to {names[end - 1]}"
+        found.append((base - goodness(shuffled), name, start))
+    return sorted(found, key=lambda each: (-each[0], each[2]))
+
+
+def _bars(found: Importance) -> list[dict[str, Any]]:
     return [
-        {
-            "name": names[start] if end == start + 1 else f"{names[start]} to {names[end - 1]}",
-            "loss": loss,
-            "width": round(100 * max(loss, 0.0) / largest, 1),
-        }
-        for loss, start, end in found[:_MOST_FEATURES]
-        if loss > 0
+        {"name": name, "loss": loss, "width": round(100 * loss / found[0][0], 1)}
+        for loss, name, _ in found
     ]
+
+
+def _wrong_rows(trained: Trained, names: Sequence[str], order: list[int]) -> dict[str, Any]:
+    """The worst rows, with the features that matter most.
+
+    For classes: wrong ones, from the one where the answer's score is furthest above that of the
+    truth on. For values: from the largest error on.
+    """
+    truth, answers, labels = trained.test_y, trained.answers, trained.program.labels
+    if labels:
+        rows = np.arange(len(truth))
+        output = trained.program.output.dequantize(trained.program.run(trained.test_x))
+        scores = output.reshape(len(truth), -1)
+        if scores.shape[1] == 1:  # of two classes, the second one's probability
+            scores = np.hstack([1 - scores, scores])
+        badness = scores[rows, answers] - scores[rows, truth]
+        wrong = np.flatnonzero(answers != truth)
+    else:
+        badness = np.abs(answers - truth)
+        wrong = np.flatnonzero(badness)
+    worst = wrong[np.argsort(-badness[wrong], kind="stable")][:_MOST_WRONG_ROWS]
+    columns = order[:_MOST_COLUMNS]
+    values = trained.test_x.reshape(len(truth), -1)
+
+    def said(each: Any) -> str:
+        return labels[each] if labels else f"{each:.5g}"
+
+    return {
+        "features": [names[column] for column in columns],
+        "count": len(wrong),
+        "rows": [
+            {
+                "number": int(trained.test[row]) + 1,
+                "group": "" if trained.test_groups is None else str(trained.test_groups[row]),
+                "truth": said(truth[row]),
+                "answer": said(answers[row]),
+                "values": [f"{values[row, column]:.5g}" for column in columns],
+            }
+            for row in worst
+        ],
+    }
 
 
 def _wrong(
@@ -243,12 +452,12 @@ def _drawn(trained: TrainedPipeline, pipeline: Pipeline, recordings: Recordings,
     return draw_samples(samples, pipeline.rate, recordings.channels)
 
 
-def _boards(trained: TrainedPipeline) -> list[dict[str, Any]]:
+def _boards(program: Program) -> list[dict[str, Any]]:
     rows = []
     for board in boards().values():
         if board.heap is None:
             continue  # it has no limits of its own
-        checked = check(fastest_for(trained.program, board), board)
+        checked = check(fastest_for(program, board), board)
         heap, flash = checked.limits[0], checked.limits[1]
         rows.append(
             {
@@ -263,8 +472,7 @@ def _boards(trained: TrainedPipeline) -> list[dict[str, Any]]:
     return rows
 
 
-def _operators(trained: TrainedPipeline) -> list[dict[str, Any]]:
-    program = trained.program
+def _operators(program: Program) -> list[dict[str, Any]]:
     time = estimate(program, _BASELINE_ARCH)
     return [
         {

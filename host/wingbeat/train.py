@@ -141,6 +141,13 @@ class Trained:
     test_y : NDArray [rows] of int64 or float64
         Class numbers, or values.
     test_groups : NDArray [rows] of str, or None
+    test : NDArray[int64] [rows]
+        Numbers of the test rows in the table, or among the windows; from 0.
+    answers : NDArray [rows] of int64 or float64
+        The program's, as `test_y`.
+    quantization_loss : float
+        What the program does worse than the estimator on the test rows: accuracy lost, or mean
+        absolute error gained, in the unit of the values.
     estimator : estimator of scikit-learn
         As it was trained.
     train_rows : int
@@ -154,6 +161,9 @@ class Trained:
     test_x: NDArray[Any]
     test_y: NDArray[Any]
     test_groups: NDArray[np.str_] | None
+    test: NDArray[np.int64]
+    answers: NDArray[Any]
+    quantization_loss: float
     estimator: Any
     train_rows: int
     skipped: int
@@ -508,16 +518,19 @@ def _train(
     tell(f"testing on {len(test)} rows")
     expected = estimator.predict(task.features[test].astype(np.float32))
     groups = None if task.groups is None else task.groups[test]
-    answers = program.predict(task.x[test])
+    answers: NDArray[Any]
     report: ClassReport | ValueReport
     agreement: dict[str, int | float] = {"rows": len(test)}
     if task.labels:
+        answers = program.predict(task.x[test])
         report = evaluate_classes(task.y[test], answers, task.labels, groups)
+        loss = float((expected == task.y[test]).mean()) - report.accuracy
         agreement["rows_that_differ"] = int(np.sum(answers != expected))
     else:
-        given = program.output.dequantize(program.run(task.x[test])).reshape(len(test))
-        report = evaluate_values(task.y[test], given)
-        error = np.abs(given - expected) / program.output.scale
+        answers = program.output.dequantize(program.run(task.x[test])).reshape(len(test))
+        report = evaluate_values(task.y[test], answers)
+        loss = report.mae - float(np.abs(expected - task.y[test]).mean())
+        error = np.abs(answers - expected) / program.output.scale
         agreement["largest_error_in_steps"] = float(error.max())
         if not isinstance(options, MlpOptions):
             allowed = program.meta["leaves"]["largest_error_in_steps"]
@@ -553,6 +566,9 @@ def _train(
         task.x[test],
         task.y[test],
         groups,
+        test,
+        answers,
+        loss,
         estimator,
         len(train),
         task.skipped,

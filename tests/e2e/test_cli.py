@@ -271,7 +271,6 @@ class TestTabular:
         make = ("train", folder / "flowers.csv", "-o", tmp_path / "a.wbp", "--pipeline")
         assert "--trees: not with" in fails(2, *make, "tabular", "--trees", 3)
         assert "--channels: for recordings" in fails(2, *make, "tabular", "--channels", "a")
-        assert "--report: for rec" in fails(2, *make, "tabular", "--report", tmp_path / "a.html")
         for text, message in (
             ('input = "rows"\nrate = 3', "rate: not for rows of a table"),
             ('input = "rows"\ndtype = "int4"', "float32, int16, int8, uint8"),

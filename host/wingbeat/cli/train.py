@@ -239,7 +239,6 @@ def train(
             "--group-pattern": group_pattern,
             "--label-pattern": label_pattern,
             "--save-test": save_test,
-            "--report": report,
         },
     )
     if window is not None and model is Model.MLP:
@@ -288,10 +287,16 @@ def train(
                 progress=progress.step,
                 **training,
             )
+    if report is not None:
+        from wingbeat.report import write_report_of_rows
+
+        with Progress("writing the report"):
+            write_report_of_rows(report, trained, _command())
     _save(trained, output, plot, save_test)
     document = _document(trained, output, plot, save_test)
     if chosen is not None:
         document["pipeline"] = chosen.name
+        document["page"] = None if report is None else str(report)
     emit(as_json, document, *_shown(trained, document))
 
 
@@ -338,10 +343,7 @@ _IN_THE_FILE = (
     " file"
 )
 _REFUSED: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
-    "table": (
-        (_OF_RECORDINGS, "for recordings only; add --window, or drop it"),
-        (("--report",), "for recordings: drop it for rows of a table"),
-    ),
+    "table": ((_OF_RECORDINGS, "for recordings only; add --window, or drop it"),),
     "windows": (
         (
             _OF_TABLES,
@@ -352,7 +354,6 @@ _REFUSED: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "rows": (
         (_OF_PIPELINES, _IN_THE_FILE),
         (_OF_RECORDINGS, "for recordings only; drop it for rows of a table"),
-        (("--report",), "for recordings: drop it for rows of a table"),
     ),
     "stream": ((("--features", "--target", "--save-test", *_OF_PIPELINES), _IN_THE_FILE),),
     "image": (
@@ -415,8 +416,7 @@ def _on_pipeline(
         from wingbeat.report import write_report
 
         with Progress("writing the report"):
-            command = shlex.join(["wingbeat", *sys.argv[1:]])
-            write_report(page, trained, pipeline, recordings, command)
+            write_report(page, trained, pipeline, recordings, _command())
     if save_test is not None:
         _save_frames(save_test, trained, pipeline, recordings)
     trained.program.save(output)
@@ -470,6 +470,11 @@ def _on_pipeline(
     if report.groups:
         shown.append(report.group_table())
     emit(as_json, document, *shown, Text(""), facts(rows))
+
+
+def _command() -> str:
+    """What the user typed."""
+    return shlex.join(["wingbeat", *sys.argv[1:]])
 
 
 def _save_frames(
