@@ -694,14 +694,16 @@ def test_damaged_files_are_an_error_or_read(ending: str, tmp_path: Path) -> None
     """Whatever the readers raise: their users get an error that names the file."""
     x, path = _signal(300), tmp_path / f"day.{ending}"
     frame = pd.DataFrame({"u": x[:, 0], "v": x[:, 1], "label": ["a", "b"] * 150})
-    {
+    write: dict[str, Callable[[], object]] = {
         "csv": lambda: frame.to_csv(path, index=False),
         "npy": lambda: _array(path, x),
         "npz": lambda: _npz(path, x=x, y=frame["label"].to_numpy(str)),
         "parquet": lambda: frame.to_parquet(path),
         "wav": lambda: _wav(path, x),
-    }[ending]()
-    good, rng, errors = path.read_bytes(), np.random.default_rng(1), []
+    }
+    write[ending]()
+    good, rng = path.read_bytes(), np.random.default_rng(1)
+    errors: list[str] = []
     for number in range(300):
         damaged = bytearray(good)
         for at in rng.integers(0, min(len(good), 3000), rng.integers(1, 4)):
