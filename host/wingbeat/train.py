@@ -36,6 +36,8 @@ _ESTIMATORS = {
     "boosting": "HistGradientBoosting",
 }
 _FEWEST_STEPS = 128
+_MOST_CLIPPED = 0.5
+_MOST_TREES, _MOST_NEURONS, _MOST_EPOCHS = 10_000, 4096, 100_000
 
 Progress = Callable[[str], None]
 
@@ -47,8 +49,8 @@ class ForestOptions:
     Parameters
     ----------
     trees : int
-        Number of trees; for boosting, of rounds, each with one tree per class. A single tree
-        ignores it.
+        Number of trees, 1 to 10 000; for boosting, of rounds, each with one tree per class. A
+        single tree ignores it.
     max_depth : int, optional
         Most comparisons from the root to a leaf. Default: no limit.
     min_samples_leaf : int
@@ -80,6 +82,8 @@ class ForestOptions:
         ):
             if value < 1:
                 raise UsageError(f"{what}: expected a whole number from 1 up, got {value}")
+        if self.trees > _MOST_TREES:
+            raise UsageError(f"trees: expected at most {_MOST_TREES}, got {self.trees}")
         share = self.max_features
         if isinstance(share, str):
             if share not in ("sqrt", "log2"):
@@ -98,9 +102,9 @@ class MlpOptions:
     Parameters
     ----------
     hidden : sequence of int
-        Neurons of each hidden layer.
+        Neurons of each hidden layer, 1 to 4096.
     epochs : int
-        Times that it sees all rows.
+        Times that it sees all rows, 1 to 100 000.
 
     Raises
     ------
@@ -114,12 +118,24 @@ class MlpOptions:
     kind: ClassVar[str] = "mlp"
 
     def __post_init__(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
+        if not self.hidden or min(self.hidden) < 1 or max(self.hidden) > _MOST_NEURONS:
             raise UsageError(
-                f"hidden: expected neurons of each layer, such as [32]; got {list(self.hidden)}"
+                f"hidden: expected neurons of each layer, such as [32], at most {_MOST_NEURONS};"
+                f" got {list(self.hidden)}"
             )
-        if self.epochs < 1:
-            raise UsageError(f"epochs: expected a whole number from 1 up, got {self.epochs}")
+        check_epochs(self.epochs)
+
+
+def check_epochs(epochs: int) -> None:
+    """Refuse a number of epochs that is out of range.
+
+    Raises
+    ------
+    UsageError
+        It is not 1 to 100 000.
+    """
+    if not 1 <= epochs <= _MOST_EPOCHS:
+        raise UsageError(f"epochs: expected 1 to {_MOST_EPOCHS}, got {epochs}")
 
 
 Options: TypeAlias = ForestOptions | MlpOptions
@@ -367,7 +383,7 @@ def int16_steps(
     Raises
     ------
     DataError
-        Next to nothing is left of the signal at this scale.
+        Next to nothing is left of the signal at this scale, or most of it is beyond int16.
     UsageError
         `scale` is out of range.
     """
@@ -382,6 +398,12 @@ def int16_steps(
             " per step, such as 16 / 32768 = 0.00049 for a sensor with a range of 16 g."
         )
     clipped = sum(int(np.count_nonzero(each > 0.5)) for each in error)
+    total = sum(each.size for each in error)
+    if clipped > _MOST_CLIPPED * total:
+        raise DataError(
+            f"expected recordings within int16, of {clipped} samples of {total} the size is more at"
+            f" scale {scale}. Give a larger scale (--scale): real units per step."
+        )
     return steps, clipped
 
 
@@ -411,7 +433,7 @@ def fit_forest(
     UsageError
         `seed` is out of range.
     """
-    _check_seed(seed)
+    check_seed(seed)
     values = y.dtype.kind == "f"
     if not values and len(np.unique(y)) < 2:
         raise DataError(
@@ -467,7 +489,7 @@ def fit_mlp(features: NDArray[Any], y: NDArray[Any], *, options: MlpOptions, see
     UsageError
         `seed` is out of range.
     """
-    _check_seed(seed)
+    check_seed(seed)
     networks = optional_module("sklearn.neural_network", "training an mlp", "scikit-learn")
     pipelines = optional_module("sklearn.pipeline", "training an mlp", "scikit-learn")
     scalers = optional_module("sklearn.preprocessing", "training an mlp", "scikit-learn")
@@ -495,7 +517,7 @@ def fit_mlp(features: NDArray[Any], y: NDArray[Any], *, options: MlpOptions, see
 def _train(
     task: _Task, options: Options, test_fraction: float, seed: int, tell: Progress
 ) -> Trained:
-    _check_seed(seed)
+    check_seed(seed)
     split = task.split if task.split == "time" or task.groups is not None else "rows"
     if split == "time":
         train, test = split_by_time(task.y, test_fraction)
@@ -597,7 +619,14 @@ def _in_dtype(table: Table, dtype: str) -> NDArray[Any]:
     return table.x.astype(wanted)
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is out of range.
+
+    Raises
+    ------
+    UsageError
+        It is not 0 to 2**32 - 1.
+    """
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed: expected a whole number from 0 to 2**32 - 1, got {seed}")
 

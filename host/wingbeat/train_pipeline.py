@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from . import anomaly, golden
 from .augment import augmented
-from .errors import UsageError
+from .errors import DataError, UsageError
 from .evaluate import ClassReport, evaluate_classes
 from .pipeline import DISTANCES, Pipeline
 from .pipeline_features import (
@@ -31,7 +31,7 @@ from .program import Program
 from .recordings import Recordings, to_int16
 from .simulate import Event, Score, background_of, detections, score, simulate
 from .stream import pace_of
-from .train import Progress, versions
+from .train import Progress, check_seed, versions
 from .windows import split_by_group, split_by_time
 
 _GOLDEN_CHOICE = 50  # pictures of which golden vectors are taken
@@ -115,6 +115,7 @@ def train_pipeline(
         As `compute_features` and `wingbeat.train.train_recordings`.
     """
     tell = progress or (lambda message: None)
+    check_seed(seed)
     pipeline = fitted(pipeline, recordings)
     n_channels = check_recordings(recordings, pipeline)
     if pipeline.model.kind in DISTANCES:
@@ -214,7 +215,10 @@ def _with_copies(
     items = augmented([recordings.items[number] for number in ours], pipeline.augment, seed)
     if not items:
         return features, train
-    copies = compute_features(replace(recordings, items=items), pipeline)
+    try:
+        copies = compute_features(replace(recordings, items=items), pipeline)
+    except DataError as error:
+        raise DataError(f"{pipeline.name}, augment: of the copies: {error}") from error
     both = [(getattr(features, each), getattr(copies, each)) for each in ("x", "y", "groups")]
     x, y, groups = (np.concatenate(each) for each in both)
     more = np.arange(len(features.y), len(y))

@@ -85,6 +85,11 @@ WRONG = {
     "rate = 10\n[[stage]]\nkind = 'window'\nlength = 63\n[[stage]]\nkind = 'log_mel'": (
         "stage 2 (log_mel)"
     ),
+    "rate = 10\n[model]\ntrees = 1000000": "trees: expected at most 10000",
+    "rate = 10\n[model]\nkind = 'mlp'\nhidden = [8, 1000000]": "at most 4096; got [8, 1000000]",
+    "rate = 10\n[model]\nkind = 'mlp'\nepochs = 1000000": "epochs: expected 1 to 100000",
+    "rate = 10\n[model]\nkind = 'net'\nepochs = 0": "epochs: expected 1 to 100000, got 0",
+    "rate = 10\n[after]\nreject = ''": "after: reject = '': expected a label",
     "rate = ": "not TOML",
 }
 
@@ -142,7 +147,9 @@ def test_recordings_in_real_units_need_a_scale() -> None:
     features = compute_features(recordings, replace(pipeline, scale=1 / 4096))
     assert np.array_equal(features.x, compute_features(tones(), pipeline).x)
     assert features.clipped == 0
-    assert compute_features(recordings, replace(pipeline, scale=1 / 65536)).clipped > 100
+    assert compute_features(recordings, replace(pipeline, scale=1 / 49152)).clipped > 100
+    with pytest.raises(DataError, match="expected recordings within int16"):
+        compute_features(recordings, replace(pipeline, scale=1 / 65536))
 
 
 @pytest.mark.parametrize("dtype", ["int16", "uint8", "int32", "int64", "float32"])
@@ -298,7 +305,9 @@ AFTER_WRONG = {
     "threshold = 1.5": "after: threshold = 1.5: expected 0 to 1",
     "vote = 1\nhold_off = 2": "after: hold_off: not with vote",
     "vote = 100": "after: vote = 100: expected at most 32.64 seconds, which are 255 results",
+    "smoothing = 1e5": "after: smoothing = 100000.0: expected at most 4194 seconds",
     "background = ['wind']": "after: no class 'wind'",
+    "background = ['high', 'low']": "after: no class of high, low could start",
 }
 
 
@@ -309,3 +318,21 @@ def test_wrong_ends_are_refused_with_the_place(text: str) -> None:
         train_pipeline(tones(), parse_pipeline(whole, "mine.toml"), name="tones")
     assert "mine.toml, " in str(caught.value)
     assert AFTER_WRONG[text] in str(caught.value)
+
+
+def test_copies_that_are_too_loud_or_too_short_are_refused() -> None:
+    for option, message in (
+        ("gain_db = [100, 100]", "augment: of the copies: expected recordings within int16"),
+        ("speed = [10, 10]", "augment: of the copies: expected recordings of at least one window"),
+    ):
+        unpadded = TONES.format(kind="log_mel").replace("pad = true", "")
+        whole = f"{unpadded}[augment]\n{option}"
+        with pytest.raises(DataError, match=message):
+            train_pipeline(tones(), parse_pipeline(whole, "tones"), name="tones")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_out_of_range_are_refused(seed: int) -> None:
+    pipeline = parse_pipeline(TONES.format(kind="log_mel"), "tones")
+    with pytest.raises(UsageError, match="seed: expected a whole number from 0"):
+        train_pipeline(tones(), pipeline, name="tones", seed=seed)

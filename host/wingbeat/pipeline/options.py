@@ -12,7 +12,7 @@ from wingbeat.program import Program
 from wingbeat.reference.detector import MAX_SMOOTHING
 from wingbeat.reference.vote import MAX_VOTES
 from wingbeat.simulate import BACKGROUND
-from wingbeat.train import ForestOptions, MlpOptions, Options
+from wingbeat.train import ForestOptions, MlpOptions, Options, check_epochs
 
 TREES = ("forest", "extra-trees", "tree", "boosting")
 DISTANCES = ("mahalanobis", "centres")
@@ -65,7 +65,9 @@ class ModelOptions:
                 raise UsageError(f"share = {self.share}: expected above 0 and up to 1")
             if not 1 <= self.centres <= 255:
                 raise UsageError(f"centres = {self.centres}: expected 1 to 255")
-        elif self.kind != "net":
+        elif self.kind == "net":
+            check_epochs(self.epochs)
+        else:
             _ = self.options  # refuses what is out of range
 
     @property
@@ -119,6 +121,8 @@ class AfterOptions:
             if value is not None and not value >= 0:
                 raise UsageError(f"{name} = {value}: expected 0 or more")
         of_detector = ("release", "smoothing", "hold_off", "background")
+        if not self.reject:
+            raise UsageError("reject = '': expected a label")
         wrong = [name for name in of_detector if getattr(self, name)]
         if self.vote and wrong:
             raise UsageError(f"{', '.join(wrong)}: not with vote; leave out one or the other")
@@ -148,6 +152,11 @@ class AfterOptions:
         if background is None:
             known = [label for label in program.labels if label.casefold() in BACKGROUND]
             background = [label for label in known if label != self.reject]
+        if set(program.labels) <= {self.reject, *background}:
+            raise UsageError(
+                f"no class of {', '.join(program.labels)} could start: expected one that is neither"
+                " reject nor background"
+            )
         threshold = _THRESHOLD if self.threshold is None else self.threshold
         return self._detector(program, per_second, threshold, self.reject, background)
 
@@ -168,6 +177,12 @@ class AfterOptions:
         background: Sequence[str],
     ) -> Program:
         results = self.smoothing * per_second
+        steps = max(round(math.log2(results)), 0) if results else 0
+        if steps > MAX_SMOOTHING:
+            raise UsageError(
+                f"smoothing = {self.smoothing}: expected at most"
+                f" {2**MAX_SMOOTHING / per_second:.4g} seconds"
+            )
         held = round(self.hold_off * per_second)
         if held > MAX_HOLD_OFF:
             raise UsageError(
@@ -178,7 +193,7 @@ class AfterOptions:
             program,
             threshold=threshold,
             release=self.release,
-            smoothing=min(max(round(math.log2(results)), 0), MAX_SMOOTHING) if results else 0,
+            smoothing=steps,
             hold_off=held,
             reject_label=reject,
             background=background,
