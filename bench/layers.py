@@ -169,7 +169,8 @@ def _conv(draw: np.random.Generator) -> Operator | None:
     weights = _weights(draw, channels, *kernel, shape[2])
     bias = draw.integers(-2000, 2000, channels)
     scaling = _scaling(draw, weights, channels, taps)
-    return conv2d(weights, bias, shape=shape, **settings, **scaling)
+    low = int(draw.choice([-128, -128, scaling["output_zero_point"]]))
+    return conv2d(weights, bias, shape=shape, **settings, **scaling, low=low)
 
 
 def _depthwise(draw: np.random.Generator) -> Operator | None:
