@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
+from scipy.io import wavfile
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -200,6 +201,7 @@ def _streams() -> list[Workload]:
     return [
         _stream("motion stream, 6 channels", "motion", motion, _wrist()),
         _stream("audio stream, preset", "audio", load_pipeline("audio"), _tones()),
+        _spoken_digits(),
     ]
 
 
@@ -210,6 +212,18 @@ def _stream(title: str, name: str, pipeline: Pipeline, recordings: Recordings) -
     steps = to_int16(recordings.items[0].data, pipeline.scale)
     x = steps[: n_rows * pace.samples].reshape(n_rows, *program.input.shape)
     return Workload(title, program, x)
+
+
+def _spoken_digits() -> Workload:
+    """The program of models/, on digits of several speakers one after the other."""
+    root = NETS.parents[2]
+    program = Program.load(root / "models" / "spoken_digits" / "spoken_digits.wbp")
+    files = sorted((root / "tests" / "data" / "speech").glob("*.wav"))
+    sounds = np.concatenate([wavfile.read(file)[1] for file in files]).astype(np.int16)
+    pace = pace_of(program)
+    n_rows = int((pace.window + HOPS * pace.hop) // pace.samples)
+    x = sounds[: n_rows * pace.samples].reshape(n_rows, *program.input.shape)
+    return Workload("spoken digits stream", program, x)
 
 
 def _tones() -> Recordings:
