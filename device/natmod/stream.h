@@ -1,8 +1,12 @@
 // What only models that take a stream offer. Included by model.c, for its static functions.
 
-// size modulo unit, for unit up to 2^10 and size below 2^20 unit; other cores have no division.
+// size modulo unit, which is not 0; not all cores have a division.
 static uint32_t remainder_of(uint32_t size, uint32_t unit) {
-    for (uint32_t multiple = unit << 20; multiple >= unit; multiple >>= 1) {
+    uint32_t multiple = unit;
+    while (multiple <= size >> 1) {
+        multiple <<= 1;
+    }
+    for (; multiple >= unit; multiple >>= 1) {
         if (size >= multiple) {
             size -= multiple;
         }

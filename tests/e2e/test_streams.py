@@ -16,6 +16,7 @@ from wingbeat import runner
 from wingbeat.program import Program
 from wingbeat.stream import Stream
 from wingbeat.targets import TARGETS, open_target
+from wingbeat.targets.unix import UnixTarget
 
 each_target = pytest.mark.parametrize("target", TARGETS)
 each_program = pytest.mark.parametrize("name", list(stream_programs()))
@@ -114,6 +115,25 @@ def _last_of_each_block(
         if len(part.decisions):
             found[number] = (int(part.decisions[-1]), part.outputs[-1])
     return found
+
+
+_HUGE = """
+    from octets import Model
+    model, small = Model(), Model()
+    block = b"wing" * 640000
+    last = model.push(block)
+    for _ in range(640):
+        expected = small.push(memoryview(block)[:4000])
+    print(last == expected, len(block))
+"""
+
+
+def test_a_block_may_be_of_any_length() -> None:
+    """As much as a board with megabytes of memory may have recorded."""
+    machine = UnixTarget(heap_size=16_000_000)
+    module = stream_programs()["octets"].assemble(machine.arch)
+    done = machine.execute(textwrap.dedent(_HUGE), {"octets.mpy": module.data})
+    assert done.stdout == "True 2560000\n"
 
 
 _CHECKS = """
