@@ -180,6 +180,24 @@ def test_page_of_values_over_time(tmp_path: Path) -> None:
     assert min(numbers) > trained["train_rows"]
 
 
+def test_page_without_a_wrong_row_and_with_odd_names(tmp_path: Path) -> None:
+    table = pd.DataFrame({"<b>&": [0.0, 1.0] * 20, "label": ["<x>", "y$_a$"] * 20})
+    page, trained = made(tmp_path, table, "--pipeline", "tabular")
+    assert trained["report"]["accuracy"] == 1
+    assert "gets wrong" not in page.read_text()
+    assert listed(page, "What it looks at")[0][0] == "&lt;b&gt;&amp;"
+    assert [row[0] for row in listed(page, "Each class")[1:]] == ["&lt;x&gt;", "y$_a$"]
+
+
+def test_page_of_values_that_are_all_equal(tmp_path: Path) -> None:
+    values = [*np.random.default_rng(1).normal(size=28), *[1.5] * 12]
+    table = pd.DataFrame({"a": np.arange(40.0), "label": values})
+    (tmp_path / "flat.toml").write_text('input = "rows"\nsplit = "time"\n')
+    page, trained = made(tmp_path, table, "--pipeline", str(tmp_path / "flat.toml"))
+    assert trained["report"]["r2"] is None
+    assert "R² \N{EN DASH}" in page.read_text()
+
+
 def test_page_needs_nothing_else(
     page: Path, classes: tuple[Path, dict[str, Any]], values: tuple[Path, dict[str, Any]]
 ) -> None:
