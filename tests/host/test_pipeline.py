@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from tones import TONES, tones
 from wingbeat.errors import DataError, FormatError, UsageError
-from wingbeat.pipeline import load_pipeline, parse_pipeline, presets
+from wingbeat.pipeline import AfterOptions, ModelOptions, load_pipeline, parse_pipeline, presets
 from wingbeat.pipeline_features import compute_features
+from wingbeat.program import Program
 from wingbeat.recordings import Recording, Recordings, load_recordings, load_wav
 from wingbeat.simulate import background_of, detections, simulate
+from wingbeat.stages import STAGES
 from wingbeat.stream import Stream, pace_of
 from wingbeat.train_pipeline import train_pipeline
 
@@ -100,6 +104,49 @@ def test_wrong_files_are_refused_with_the_place(text: str) -> None:
         parse_pipeline(text, "mine.toml").features(1)
     assert WRONG[text] in str(caught.value)
     assert "mine.toml" in str(caught.value)
+
+
+HEADS = (
+    "rate = 100",
+    "rate = 100\n[[stage]]\nkind = 'window'\nlength = 64",
+    "input = 'image'\nsize = [32, 32]",
+)
+VALUES = (
+    *("nan", "-inf", "-1", "0", "1", "3", "32", "0.5", "1e9", "1000000000", "1e-300", "true"),
+    *("[]", "[0]", "[1, 2]", "[2, 1]", "[nan, 1e9]", "[[1]]", "['a']", "''", "'mean'", "{}"),
+)
+
+
+@st.composite
+def _hostile(draw: st.DrawFn) -> str:
+    """A pipeline's file of stages in any order, with values of any kind."""
+    lines = [draw(st.sampled_from(HEADS))]
+    for kind in draw(st.lists(st.sampled_from(list(STAGES)), min_size=1, max_size=3)):
+        lines.append(f"[[stage]]\nkind = '{kind}'")
+        stage: Any = STAGES[kind]
+        names = [each.name for each in fields(stage)]
+        for name in draw(st.lists(st.sampled_from([*names, "other"]), unique=True, max_size=2)):
+            lines.append(f"{name} = {draw(st.sampled_from(VALUES))}")
+    for table, options in (("model", ModelOptions), ("after", AfterOptions)):
+        if draw(st.integers(0, 3)) == 0:
+            name = draw(st.sampled_from([each.name for each in fields(options)]))
+            lines.append(f"[{table}]\n{name} = {draw(st.sampled_from(VALUES))}")
+    return "\n".join(lines)
+
+
+@settings(max_examples=400, deadline=5000)
+@given(_hostile(), st.sampled_from([0, 1, 3]))
+def test_any_file_is_a_pipeline_or_an_error_with_its_place(text: str, channels: int) -> None:
+    refused = ""
+    try:
+        program, shape = parse_pipeline(text, "mine.toml").features(channels)
+    except (FormatError, UsageError) as error:
+        refused = str(error)
+    if refused:
+        assert "mine.toml" in refused
+        return
+    assert program.output.n_elements == shape.n_elements
+    assert Program.decode(program.encode(), "features").encode() == program.encode()
 
 
 def test_unknown_pipeline_names_the_presets() -> None:
