@@ -95,10 +95,15 @@ WRONG = {
     "rate = 10\n[model]\nkind = 'net'\nepochs = 0": "epochs: expected 1 to 100000, got 0",
     "rate = 10\n[after]\nreject = ''": "after: reject = '': expected a label",
     "rate = ": "not TOML",
+    "rate = " + "9" * 5000: "not TOML",
+    "rate = " + "[" * 5000: "not TOML",
+    "rate = inf": "rate = inf: expected a number above 0",
+    "rate = 0x" + "f" * 5000: "rate = about 2^20000: expected a number above 0",
+    "rate = 1\nchannels = 0x" + "f" * 5000: "channels = about 2^20000: expected a whole number",
 }
 
 
-@pytest.mark.parametrize("text", WRONG)
+@pytest.mark.parametrize("text", WRONG, ids=lambda text: text[:60])
 def test_wrong_files_are_refused_with_the_place(text: str) -> None:
     with pytest.raises((FormatError, UsageError)) as caught:
         parse_pipeline(text, "mine.toml").features(1)

@@ -72,7 +72,7 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     """The pipeline that a TOML text describes; see `load_pipeline`."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers and lists too long for Python
         raise FormatError(f"{name}: not TOML: {error}") from error
     _check_keys(name, document, {"input", "split", "model", *sum(_KEYS.values(), ())})
     source = str(document.get("input", "stream"))
@@ -84,8 +84,8 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     if of_time and "rate" not in document:
         raise FormatError(f"{name}: expected rate = SAMPLES A SECOND; add it")
     rate = document.get("rate", 0.0)
-    if not isinstance(rate, int | float) or isinstance(rate, bool) or not (not of_time or rate > 0):
-        raise FormatError(f"{name}: rate = {rate!r}: expected a number above 0")
+    if not _fits(rate, float) or (of_time and not rate > 0):
+        raise FormatError(f"{name}: rate = {_short(rate)}: expected a number above 0")
     listed = document.get("stage", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise FormatError(f"{name}: expected stages as [[stage]] tables")
@@ -97,7 +97,7 @@ def parse_pipeline(text: str, name: str) -> Pipeline:
     hints = {**get_type_hints(Pipeline), "split": str}
     for key, value in others.items():
         if not _fits(value, hints[key]):
-            raise FormatError(f"{name}: {key} = {value!r}: expected {_told(hints[key])}")
+            raise FormatError(f"{name}: {key} = {_short(value)}: expected {_told(hints[key])}")
     if "after" in document:
         others["after"] = _made(f"{name}, after", AfterOptions, document["after"])
     if "augment" in document:
@@ -150,7 +150,8 @@ def _made(where: str, kind: type[Any], table: Any) -> Any:
                 raise FormatError(f"{where}: expected {each.name} = ...; add it")
         elif not _fits(table[each.name], hints[each.name]):
             raise FormatError(
-                f"{where}: {each.name} = {table[each.name]!r}: expected {_told(hints[each.name])}"
+                f"{where}: {each.name} = {_short(table[each.name])}: expected"
+                f" {_told(hints[each.name])}"
             )
     try:
         return kind(**table)
@@ -169,6 +170,15 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, int | float) and not abs(value) <= _LARGEST:
         return False
     return isinstance(value, (int, float) if hint is float else hint)
+
+
+def _short(value: Any) -> str:
+    """A value for a message; Python makes no text of whole numbers of thousands of digits."""
+    return (
+        f"about 2^{value.bit_length()}"
+        if isinstance(value, int) and value.bit_length() > 64
+        else repr(value)
+    )
 
 
 def _told(hint: Any) -> str:
