@@ -388,3 +388,9 @@ def test_seeds_out_of_range_are_refused(seed: int) -> None:
     pipeline = parse_pipeline(TONES.format(kind="log_mel"), "tones")
     with pytest.raises(UsageError, match="seed: expected a whole number from 0"):
         train_pipeline(tones(), pipeline, name="tones", seed=seed)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
+def test_a_rate_of_the_command_line_is_a_number_above_0(rate: float) -> None:
+    with pytest.raises(UsageError, match=r"audio: rate = .*: expected a number above 0"):
+        replace(load_pipeline("audio"), rate=rate)

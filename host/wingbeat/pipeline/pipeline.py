@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ class Pipeline:
             self._refuse_with_rows()
         elif self.input == "image":
             self._refuse_with_image()
-        elif not self.rate > 0:
+        elif not 0 < self.rate < math.inf:
             raise UsageError(f"{self.name}: rate = {self.rate}: expected a number above 0")
 
     def _refuse_with_rows(self) -> None:
