@@ -298,7 +298,11 @@ def test_wrong_rows(forest: Any, rows: Any) -> None:
         convert(forest, rows=rows)
 
 
-@pytest.mark.parametrize("model", [None, 3, "a.skops", {"a": 1}, np.zeros(3), object()], ids=repr)
+@pytest.mark.parametrize(
+    "model",
+    [None, 3, "a.skops", {"a": 1}, np.zeros(3), object()],
+    ids=lambda model: type(model).__name__,
+)
 def test_things_that_are_no_model(model: Any) -> None:
     with pytest.raises(UnsupportedModelError, match=r"cannot be converted: give a"):
         convert(model)
