@@ -527,7 +527,8 @@ def load_wav(path: Path | str) -> tuple[NDArray[np.int16], float]:
     Returns
     -------
     samples : NDArray[int16] [time, channels]
-        Of other widths, the 16 bits on top; of floating point, 1 is 32768.
+        Of other widths, the 16 bits on top; of floating point, 1 is 32768. Where the file ends
+        before its header says, as of recorders that write the header first, those that it has.
     rate : float
         Samples per second.
 

@@ -264,6 +264,7 @@ def test_joined_stages_see_the_same_place() -> None:
         ("size = [3, 2048]", "of the camera, 1 to 2047"),
         ('[model]\nkind = "centres"', "centres takes a stream: choose forest"),
         ('split = "time"', "pictures are split by groups"),
+        ('size = [256, 256]\npixels = "grey"', "at most 65535 features .* the stages give 65536"),
     ],
 )  # fmt: skip
 def test_wrong_files_are_refused(text: str, message: str) -> None:

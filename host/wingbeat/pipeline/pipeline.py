@@ -10,6 +10,7 @@ from wingbeat.augment import AugmentOptions
 from wingbeat.errors import UsageError, WingbeatError
 from wingbeat.pictures import CAMERAS
 from wingbeat.program import Decision, Descriptor, Program, ProgramBuilder
+from wingbeat.reference.cast import MAX_ELEMENTS as MOST_FEATURES
 from wingbeat.reference.cast import Cast
 from wingbeat.reference.downscale import MAX_SIDE
 from wingbeat.stages import PICTURE_STAGES, Shape, Stage, WindowStage, as_features
@@ -189,9 +190,16 @@ class Pipeline:
         Raises
         ------
         UsageError
-            A stage does not fit what the one in front of it gives; the message names it.
+            A stage does not fit what the one in front of it gives, and the message names it; or
+            there are too many features for the model.
         """
         builder, tensor, shape = self._start(channels)
+        if self.model.kind != "net" and shape.n_elements > MOST_FEATURES:
+            raise UsageError(
+                f"{self.name}: expected at most {MOST_FEATURES} features for a model of kind"
+                f" {self.model.kind}, the stages give {shape.n_elements}: add a stage that makes"
+                " fewer of them, or choose shorter windows or smaller pictures"
+            )
         return builder.finish("features", tensor, Decision.NONE), shape
 
     def program(self, model: Program, n_channels: int) -> Program:
