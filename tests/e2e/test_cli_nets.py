@@ -85,6 +85,13 @@ def test_nets_that_cannot_be_converted(tmp_path: Path) -> None:
     )
 
 
+def test_a_net_is_no_program_yet() -> None:
+    for command in (("check", HELLO, "--board", "pico"), ("info", HELLO)):
+        message = fails(2, *command)
+        assert "is a trained model: expected a .mpy or .wbp file. Make one of it: " in message
+        assert "wingbeat convert" in message
+
+
 def test_a_net_runs_from_its_file(tmp_path: Path) -> None:
     out = tmp_path / "words.mpy"
     ok("convert", WORDS, "-o", out, "--arch", "x64", "--labels", "silence,unknown,yes,no")

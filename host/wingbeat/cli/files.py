@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wingbeat.assemble import Module, disassemble
 from wingbeat.errors import DataError, FormatError, UsageError
 from wingbeat.program import Descriptor, Program, is_module_name
+from wingbeat.sources import PICKLES
 
 _EXACT_IN_FLOAT32 = 2**24
 
@@ -24,12 +25,19 @@ def load_file(path: Path) -> Module | Program:
     ------
     FormatError
         It is neither, or it is damaged.
+    UsageError
+        It is a folder, or a trained model that was not converted yet.
     OSError
         It cannot be read.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder: expected a .mpy or .wbp file")
     data = path.read_bytes()
+    if path.suffix.lower() in (".tflite", ".skops", *PICKLES):
+        raise UsageError(
+            f"{path} is a trained model: expected a .mpy or .wbp file. Make one of it:"
+            f" wingbeat convert {path} -o {path.with_suffix('.wbp').name}"
+        )
     try:
         if data.startswith(b"M"):
             loaded: Module | Program = disassemble(data)
