@@ -152,25 +152,42 @@ def _of_conv_pairs_of_words(operator: ConvPairs) -> list[float]:
 
 
 def _of_small_conv(operator: SmallConv) -> list[float]:
-    """Call; runs of inputs, inputs, three outputs; over all channels three pixels, blocks,
-    products; depthwise channels, lines, rows of taps, taps.
+    """Call; runs of inputs, how many of their three are on the map and how many beside its columns,
+    inputs. Over all channels: pairs that are cleared; three pixels, channels of them, their
+    products, blocks, their products. Depthwise: channels, lines, three outputs, rows of three taps,
+    other rows, taps of those.
     """
     window, (channels, patch) = operator.window, operator.weights.shape
-    taps = window.kernel[0] * window.kernel[1]
+    (height, width), (out_height, out_width) = window.kernel, window.out_shape
+    taps = height * width
     if not operator.depthwise:
-        threes = -(-window.out_shape[0] * window.out_shape[1] // 3)
+        pixels, words = out_height * out_width, -(-patch // 4) * 4
+        threes = -(-pixels // 3)
         blocks = threes * -(-channels // 4)
-        products = blocks * -(-patch // 4) * 4
-        packed = threes * taps, threes * patch
-        return [1.0, *packed, threes * channels, threes, blocks, products, 0, 0, 0, 0]
-    part = -(-window.out_shape[0] // 3)
-    lines = (part - 1) * window.stride[0] + window.kernel[0]
-    width = (window.out_shape[1] - 1) * window.stride[1] + window.kernel[1]
-    on_map = max(min(width - window.corner[1], window.shape[1]), 0)
-    threes = channels * part * window.out_shape[1]
-    packed = channels * lines, channels * lines * on_map + lines * width
-    rows = channels, channels * part, threes * window.kernel[0], threes * taps
-    return [1.0, *packed, threes, 0, 0, 0, *rows]
+        done = np.ones(window.out_shape, np.int64)
+        done[-1, -1] += -pixels % 3
+        rows_on, columns_on = (_taps_on_map(window, axis)[1] for axis in (0, 1))
+        rows = (done * rows_on[:, np.newaxis]).sum()
+        on_map = (done * rows_on[:, np.newaxis] * columns_on).sum()
+        runs = threes * taps, on_map, rows * width - on_map, threes * patch
+        sums = threes, threes * channels, threes * channels * words, blocks, blocks * words
+        return [float(each) for each in (1, *runs, words, *sums, *[0] * 6)]
+    part, (stride, _) = -(-out_height // 3), window.stride
+    lines = (part - 1) * stride + height
+    across = (out_width - 1) * window.stride[1] + width
+    on = max(min(across - window.corner[1], window.shape[1]), 0)
+    starts = np.array([0, min(part, out_height - part), out_height - part]) * stride
+    at = starts[:, np.newaxis] + np.arange(lines) - window.corner[0]
+    lines_on = int(((at >= 0) & (at < window.shape[0])).sum())
+    each = channels * (on > 0)
+    runs = each * lines + 1, each * lines_on, 0, each * lines * on + lines * across
+    threes = channels * part * out_width
+    rows = threes * height
+    of_three = rows * (width == 3)
+    by_taps = of_three, rows - of_three, (rows - of_three) * width
+    return [
+        float(each) for each in (1, *runs, *[0] * 6, channels, channels * part, threes, *by_taps)
+    ]
 
 
 def _copied_patches(window: Window, pixels: int) -> list[float]:
