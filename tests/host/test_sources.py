@@ -264,7 +264,7 @@ def _npz() -> bytes:
         ("bad.skops", _zip(schema_json=json.dumps({"protocol": 99})), "cannot be loaded"),
         ("bad.wbp", _zip(program_bin="x", meta_json="{}"), "bad.wbp"),
         ("bad.pkl", b"\x80\x04\x95no", "cannot be loaded"),
-        ("bad.joblib", gzip.compress(b"no pickle"), "cannot be loaded"),
+        ("bad.joblib", gzip.compress(b"no pickle", mtime=0), "cannot be loaded"),
         ("table.csv", b"a,b,label\n1,2,x\n", "wingbeat train"),
         ("short.csv", EMLEARN[:20].encode(), r"short\.csv: .*cut short"),
         ("latin.csv", b"f,2\n\xff\xfe", "is not text"),
