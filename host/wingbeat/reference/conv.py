@@ -32,7 +32,8 @@ MAX_KERNEL = 255
 WEIGHTS_LIMIT = 8191
 """Sum of the weights of a channel within a stretch, without their signs."""
 
-_HEAD = struct.Struct("<8H6BbB")
+_LAYOUT = struct.Struct("<8H6Bb")
+_STRETCHES = struct.Struct("<B")
 _BLOCK = 4
 _OFFSET = 128
 
@@ -75,6 +76,11 @@ class Window:
         if not all(0 <= each <= MAX_PIXELS for each in self.corner):
             return f"padding is 0 to {MAX_PIXELS}, not {self.corner}"
         return None
+
+    @property
+    def patch(self) -> int:
+        """Inputs under the kernel."""
+        return self.kernel[0] * self.kernel[1] * self.shape[2]
 
     @property
     def overhangs(self) -> bool:
@@ -152,8 +158,76 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
     return total // 2, total - total // 2
 
 
+class Convolution(BaseOperator):
+    """What convolutions of int8 maps share, whatever the form of their weights and last steps.
+
+    Attributes
+    ----------
+    window : Window
+    padding : int
+        Value outside of the map: the input's zero point.
+    weights : array [out channels, inputs]
+    """
+
+    window: Window
+    padding: int
+    weights: NDArray[Any]
+
+    LAYOUT_SIZE: ClassVar[int] = _LAYOUT.size
+
+    @property
+    def patch(self) -> int:
+        """Inputs under the kernel."""
+        return self.window.patch
+
+    @property
+    def inputs(self) -> tuple[tuple[str, int], ...]:
+        """int8, the map."""
+        return (("b", int(np.prod(self.window.shape))),)
+
+    @property
+    def outputs(self) -> tuple[tuple[str, int], ...]:
+        """int8, the map."""
+        return (("b", int(np.prod(self.window.out_shape)) * len(self.weights)),)
+
+    @property
+    def in_place(self) -> tuple[tuple[int, int], ...]:
+        """Where a pixel depends on itself alone and does not grow."""
+        if self.window.is_pointwise and len(self.weights) <= self.window.shape[2]:
+            return ((0, 0),)
+        return ()
+
+    def encode_layout(self) -> bytes:
+        """The window, out channels and padding, with which the parameters begin; see SPEC.md."""
+        window = self.window
+        return _LAYOUT.pack(
+            *(*window.shape, *window.out_shape, len(self.weights), *window.corner),
+            *(*window.kernel, *window.stride, *window.dilation, self.padding),
+        )
+
+    @classmethod
+    def decode_layout(cls, params: bytes) -> tuple[Window, int, int]:
+        """Read what `encode_layout` wrote: the window, out channels and padding.
+
+        Raises
+        ------
+        FormatError
+            There are too few bytes. Values are not checked.
+        """
+        if len(params) < _LAYOUT.size:
+            raise FormatError(f"{cls.KERNEL}: {len(params)} bytes of parameters are too few")
+        height, width, depth, rows, columns, channels, top, left, *others, padding = (
+            _LAYOUT.unpack_from(params)
+        )
+        kernel, stride, dilation = ((others[i], others[i + 1]) for i in (0, 2, 4))
+        window = Window(
+            (height, width, depth), (rows, columns), kernel, stride, dilation, (top, left)
+        )
+        return window, channels, padding
+
+
 @dataclass(frozen=True, eq=False)
-class Conv2D(BaseOperator):
+class Conv2D(Convolution):
     """Convolution of an int8 map.
 
     Parameters
@@ -200,24 +274,9 @@ class Conv2D(BaseOperator):
             return f"{channels} channels with scales for {self.scale.channels}"
         return _stretch_problem(self.weights, self.stretches)
 
-    @property
-    def patch(self) -> int:
-        """Inputs under the kernel."""
-        return int(np.prod(self.window.kernel)) * self.window.shape[2]
-
     def encode(self) -> bytes:
         """Header, stretches, weights in blocks of four channels, scale: see SPEC.md."""
-        head = _HEAD.pack(
-            *self.window.shape,
-            *self.window.out_shape,
-            len(self.weights),
-            *self.window.corner,
-            *self.window.kernel,
-            *self.window.stride,
-            *self.window.dilation,
-            self.padding,
-            len(self.stretches),
-        )
+        head = self.encode_layout() + _STRETCHES.pack(len(self.stretches))
         stretches = np.array(self.stretches, "<u2").tobytes()
         blocks = pack_blocks(self.weights)
         return head + stretches + bytes(-len(stretches) % 4) + blocks + self.scale.encode()
@@ -231,26 +290,17 @@ class Conv2D(BaseOperator):
         FormatError
             The parameters are of the wrong length, or a value is out of range.
         """
-        if len(params) < _HEAD.size:
+        window, channels, padding = cls.decode_layout(params)
+        at = cls.LAYOUT_SIZE + _STRETCHES.size
+        if len(params) < at:
             raise FormatError(f"conv: {len(params)} bytes of parameters are too few")
-        (*shape, rows, columns, channels, top, left, kh, kw, sh, sw, dh, dw, padding, n) = (
-            _HEAD.unpack_from(params)
-        )
-        window = Window(
-            (shape[0], shape[1], shape[2]),
-            (rows, columns),
-            (kh, kw),
-            (sh, sw),
-            (dh, dw),
-            (top, left),
-        )
+        (n,) = _STRETCHES.unpack_from(params, cls.LAYOUT_SIZE)
         problem = window.problem()
-        patch = kh * kw * shape[2]
+        patch = window.patch
         if problem is None and not (1 <= patch <= MAX_PATCH and 1 <= channels <= MAX_CHANNELS):
             problem = f"{channels} channels of {patch} weights: out of range"
         if problem is not None:
             raise FormatError(f"conv: {problem}")
-        at = _HEAD.size
         stretches = np.frombuffer(params[at : at + 2 * n], "<u2")
         at += (2 * n + 3) & ~3
         size = -(-channels // _BLOCK) * _BLOCK * patch
@@ -266,29 +316,12 @@ class Conv2D(BaseOperator):
             raise FormatError(str(error)) from error
 
     @property
-    def inputs(self) -> tuple[tuple[str, int], ...]:
-        """int8, the map."""
-        return (("b", int(np.prod(self.window.shape))),)
-
-    @property
-    def outputs(self) -> tuple[tuple[str, int], ...]:
-        """int8, the map."""
-        return (("b", int(np.prod(self.window.out_shape)) * len(self.weights)),)
-
-    @property
     def scratch(self) -> tuple[tuple[str, int], ...]:
         """Two words an input of the patch and a stretch; four patches where some are copied."""
         words = 2 * (self.patch + len(self.stretches))
         if self.window.overhangs or self.window.dilation[1] != 1:
             words += 4 * -(-self.patch // 4)
         return (("i", words),)
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """Where a pixel depends on itself alone and does not grow."""
-        if self.window.is_pointwise and len(self.weights) <= self.window.shape[2]:
-            return ((0, 0),)
-        return ()
 
     def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Convolve every row.

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
-from .base import BaseOperator
-from .conv import MAX_CHANNELS, MAX_PATCH, Conv2D, Window
+from .conv import MAX_CHANNELS, MAX_PATCH, Conv2D, Convolution, Window
 
 MAX_SHIFT = 31
-_HEAD = struct.Struct("<8H6Bb2BbbB")
+_LAST = struct.Struct("<2BbbB")
 _CHANNELS = 2  # of a record
 _INPUTS = 4  # that two words hold
 _ORDER = (0, 2, 1, 3)
@@ -29,7 +28,7 @@ _OFFSETS = 1 << 31
 
 
 @dataclass(frozen=True, eq=False)
-class ConvPairs(BaseOperator):
+class ConvPairs(Convolution):
     """Convolution of an int8 map with wide weights.
 
     With s the sum of a patch times a channel's weights and its bias, modulo 2^32 and signed, and
@@ -94,28 +93,9 @@ class ConvPairs(BaseOperator):
     def _numbers(self) -> tuple[NDArray[np.int32], ...]:
         return self.bias, self.mantissa, self.offset, self.shift
 
-    @property
-    def patch(self) -> int:
-        """Inputs under the kernel."""
-        return int(np.prod(self.window.kernel)) * self.window.shape[2]
-
     def encode(self) -> bytes:
         """Header, then records of two channels: bias, weights, last steps; see SPEC.md."""
-        head = _HEAD.pack(
-            *self.window.shape,
-            *self.window.out_shape,
-            len(self.weights),
-            *self.window.corner,
-            *self.window.kernel,
-            *self.window.stride,
-            *self.window.dilation,
-            self.padding,
-            0,
-            self.away,
-            self.low,
-            self.high,
-            0,
-        )
+        head = self.encode_layout() + _LAST.pack(0, self.away, self.low, self.high, 0)
         inputs = _rounded(self.patch)
         padded = np.zeros((len(self.weights), inputs), "<i2")
         padded[:, : self.patch] = self.weights
@@ -137,33 +117,24 @@ class ConvPairs(BaseOperator):
         FormatError
             The parameters are of the wrong length, or a value is out of range.
         """
-        if len(params) < _HEAD.size:
+        window, channels, padding = cls.decode_layout(params)
+        at = cls.LAYOUT_SIZE + _LAST.size
+        if len(params) < at:
             raise FormatError(f"conv_pairs: {len(params)} bytes of parameters are too few")
-        (*shape, rows, columns, channels, top, left, kh, kw, sh, sw, dh, dw, padding) = (
-            fields := _HEAD.unpack_from(params)
-        )[:15]
-        none, away, low, high, reserved = fields[15:]
-        window = Window(
-            (shape[0], shape[1], shape[2]),
-            (rows, columns),
-            (kh, kw),
-            (sh, sw),
-            (dh, dw),
-            (top, left),
-        )
+        none, away, low, high, reserved = _LAST.unpack_from(params, cls.LAYOUT_SIZE)
         problem = window.problem()
-        patch = kh * kw * shape[2]
+        patch = window.patch
         if problem is None and not (1 <= patch <= MAX_PATCH and 1 <= channels <= MAX_CHANNELS):
             problem = f"{channels} channels of {patch} weights: out of range"
         if problem is None and (none or reserved or away > 1 or channels % _CHANNELS):
             problem = "a field is out of range"
         inputs = _rounded(patch)
         size = (4 + 2 * inputs + 12) * _CHANNELS
-        if problem is None and len(params) != _HEAD.size + channels // _CHANNELS * size:
+        if problem is None and len(params) != at + channels // _CHANNELS * size:
             problem = f"{len(params)} bytes of parameters for {channels} channels of {patch}"
         if problem is not None:
             raise FormatError(f"conv_pairs: {problem}")
-        records = np.frombuffer(params, np.uint8, offset=_HEAD.size).reshape(-1, size)
+        records = np.frombuffer(params, np.uint8, offset=at).reshape(-1, size)
         weights_end = 8 + 4 * inputs
         words = np.ascontiguousarray(records[:, 8:weights_end]).view("<i2")
         words = words.reshape(-1, inputs // 2, _CHANNELS, 2).transpose(0, 2, 1, 3)
@@ -188,28 +159,11 @@ class ConvPairs(BaseOperator):
             raise FormatError(str(error)) from error
 
     @property
-    def inputs(self) -> tuple[tuple[str, int], ...]:
-        """int8, the map."""
-        return (("b", int(np.prod(self.window.shape))),)
-
-    @property
-    def outputs(self) -> tuple[tuple[str, int], ...]:
-        """int8, the map."""
-        return (("b", int(np.prod(self.window.out_shape)) * len(self.weights)),)
-
-    @property
     def scratch(self) -> tuple[tuple[str, int], ...]:
         """Two words an input of the patch; a third one if patches are copied."""
         window = self.window
         copies = window.overhangs or window.dilation[1] != 1 or window.shape[2] % _INPUTS != 0
         return (("i", _rounded(self.patch) * (3 if copies else 2)),)
-
-    @property
-    def in_place(self) -> tuple[tuple[int, int], ...]:
-        """Where a pixel depends on itself alone and does not grow."""
-        if self.window.is_pointwise and len(self.weights) <= self.window.shape[2]:
-            return ((0, 0),)
-        return ()
 
     def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Convolve every row.

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import FormatError, UsageError
 
-from .base import BaseOperator
 from .conv import (
     MAX_CHANNELS,
     MAX_PATCH,
     WEIGHTS_LIMIT,
     Conv2D,
+    Convolution,
     Window,
     pack_blocks,
     unpack_blocks,
@@ -30,7 +30,7 @@ from .dense import Dense
 from .depthwise import Depthwise
 from .small_scale import CHANNEL, MAX_SHIFT, SmallScale, make_small_scale
 
-_HEAD = struct.Struct("<8H6BbBbB")
+_LAST = struct.Struct("<BbB")
 _BLOCK = 4
 _PARTS = 3
 _MAX_SIZE = 0xFFFF
@@ -39,7 +39,7 @@ _INT8 = (-128, 127)
 
 
 @dataclass(frozen=True, eq=False)
-class SmallConv(BaseOperator):
+class SmallConv(Convolution):
     """A convolution, over all channels or depthwise.
 
     Parameters
@@ -86,12 +86,8 @@ class SmallConv(BaseOperator):
 
     def encode(self) -> bytes:
         """Header, scales, weights: see SPEC.md."""
-        window = self.window
-        head = _HEAD.pack(
-            *(*window.shape, *window.out_shape, len(self.weights), *window.corner),
-            *(*window.kernel, *window.stride, *window.dilation),
-            *(self.padding, self.depthwise, self.scale.zero_point, self.scale.least),
-        )
+        last = self.depthwise, self.scale.zero_point, self.scale.least
+        head = self.encode_layout() + _LAST.pack(*last)
         if self.depthwise:
             weights = self.weights.tobytes()
         else:
@@ -109,27 +105,18 @@ class SmallConv(BaseOperator):
         FormatError
             The parameters are of the wrong length, or a value is out of range.
         """
-        if len(params) < _HEAD.size:
+        window, channels, padding = cls.decode_layout(params)
+        start = cls.LAYOUT_SIZE + _LAST.size
+        if len(params) < start:
             raise FormatError(f"small conv: {len(params)} bytes of parameters are too few")
-        (*shape, rows, columns, channels, top, left, kh, kw, sh, sw, dh, dw, padding) = (
-            _HEAD.unpack_from(params)[:-3]
-        )
-        depthwise, zero_point, least = _HEAD.unpack_from(params)[-3:]
-        window = Window(
-            (shape[0], shape[1], shape[2]),
-            (rows, columns),
-            (kh, kw),
-            (sh, sw),
-            (dh, dw),
-            (top, left),
-        )
+        depthwise, zero_point, least = _LAST.unpack_from(params, cls.LAYOUT_SIZE)
         problem = _window_problem(window, channels, bool(depthwise))
         if problem is None and (depthwise > 1 or least > MAX_SHIFT):
             problem = f"depthwise {depthwise} or the least shift {least} is out of range"
         if problem is not None:
             raise FormatError(f"small conv: {problem}")
         inputs = _inputs(window, bool(depthwise))
-        at = _HEAD.size + CHANNEL * channels
+        at = start + CHANNEL * channels
         size = channels * inputs
         if not depthwise:
             size = _padded(channels) * _padded(inputs)
@@ -143,20 +130,10 @@ class SmallConv(BaseOperator):
         else:
             weights = unpack_blocks(data, channels, _padded(inputs))[:, :inputs]
         try:
-            scale = SmallScale.decode(params[_HEAD.size : at], least, zero_point)
+            scale = SmallScale.decode(params[start:at], least, zero_point)
             return cls(window, padding, weights, scale, bool(depthwise))
         except UsageError as error:
             raise FormatError(str(error)) from error
-
-    @property
-    def inputs(self) -> tuple[tuple[str, int], ...]:
-        """int8, the map."""
-        return (("b", int(np.prod(self.window.shape))),)
-
-    @property
-    def outputs(self) -> tuple[tuple[str, int], ...]:
-        """int8, the map."""
-        return (("b", int(np.prod(self.window.out_shape)) * len(self.weights)),)
 
     @property
     def scratch(self) -> tuple[tuple[str, int], ...]:
@@ -169,10 +146,8 @@ class SmallConv(BaseOperator):
     def in_place(self) -> tuple[tuple[int, int], ...]:
         """Where a pixel depends on itself alone and does not grow; depthwise on maps of a size."""
         if self.depthwise:
-            same = self.window.out_shape == self.window.shape[:2]
-        else:
-            same = self.window.is_pointwise and len(self.weights) <= self.window.shape[2]
-        return ((0, 0),) if same else ()
+            return ((0, 0),) if self.window.out_shape == self.window.shape[:2] else ()
+        return super().in_place
 
     def _apply(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Convolve every row.
@@ -200,7 +175,7 @@ class SmallConv(BaseOperator):
 def _inputs(window: Window, depthwise: bool) -> int:
     """Of an output."""
     taps = window.kernel[0] * window.kernel[1]
-    return taps if depthwise else taps * window.shape[2]
+    return taps if depthwise else window.patch
 
 
 def _padded(number: int) -> int:
