@@ -24,7 +24,7 @@ def cases(seed: int) -> Iterable[Case]:
         for gain, least, zero in ((MAX_GAIN, 65535, 32767), (1, 3, -32768), (127, 255, 0)):
             operator = Normalise(500, gain, least, measure, zero, "h")
             yield from make_cases(f"gain {gain} {measure}", operator, list(_rows(rng, operator)))
-    for number in range(60):
+    for number in range(100):
         operator = _any(rng)
         yield from make_cases(f"random {number}", operator, list(_rows(rng, operator)))
 
