@@ -12,7 +12,9 @@ of the same numbers:
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -179,6 +181,37 @@ def make_scale(
         biases.astype(np.int32), mantissa, exponent
     )
     return Scale(biases.astype(np.int32), mantissa, exponent, zero_point, low, high, narrow)
+
+
+def find_begins(
+    outputs_of: Callable[[NDArray[np.int64]], NDArray[Any]],
+    outputs: NDArray[np.int64],
+    smallest: NDArray[np.int64],
+    largest: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Where outputs that rise with the sum begin: two scales that agree in this agree in all.
+
+    Parameters
+    ----------
+    outputs_of : callable
+        Outputs of sums [outputs, channels].
+    outputs : array of int64 [outputs]
+    smallest, largest : array of int64 [channels]
+        The sums that a channel can have.
+
+    Returns
+    -------
+    array of int64 [outputs, channels]
+        The smallest sum that gives at least this output; `largest` + 1 where none does.
+    """
+    first = np.repeat(smallest[np.newaxis], len(outputs), axis=0)
+    last = np.repeat(largest[np.newaxis] + 1, len(outputs), axis=0)
+    while np.any(first < last):
+        middle = (first + last) >> 1
+        reached = outputs_of(middle) >= outputs[:, np.newaxis]
+        last = np.where(reached, middle, last)
+        first = np.where(reached | (first == last), first, middle + 1)
+    return first
 
 
 def output_problem(zero_point: int, low: int, high: int) -> str | None:

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wingbeat.errors import FormatError, UsageError
 from wingbeat.reference.requantize import multiply, quantize_multiplier
-from wingbeat.reference.scale import output_problem
+from wingbeat.reference.scale import find_begins, output_problem
 
 FRACTION_BITS = 13
 """Bits of the factor's low part. A sum times that part must fit in 32 bits."""
@@ -239,14 +239,13 @@ class _Channel:
     ) -> _Channel:
         mantissa, exponent = quantize_multiplier(factor)
         outputs = np.arange(low + 1, high + 1)
-        first = np.full(len(outputs), smallest)
-        last = np.full(len(outputs), largest + 1)
-        while np.any(first < last):
-            middle = (first + last) >> 1
-            reached = multiply(middle + bias, mantissa, exponent) + zero_point >= outputs
-            last = np.where(reached, middle, last)
-            first = np.where(reached, first, middle + 1)
-        return cls(bias, mantissa, exponent, smallest, largest, zero_point, low, outputs, first)
+        begins = find_begins(
+            lambda sums: multiply(sums + bias, mantissa, exponent) + zero_point,
+            outputs,
+            np.array([smallest]),
+            np.array([largest]),
+        )[:, 0]
+        return cls(bias, mantissa, exponent, smallest, largest, zero_point, low, outputs, begins)
 
     def numbers(self, bits: int) -> tuple[int, int, int] | None:
         """Factor, shift and offset, or None if none with this many bits are right."""

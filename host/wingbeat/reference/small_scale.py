@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wingbeat.errors import UsageError
 from wingbeat.reference.requantize import multiply
-from wingbeat.reference.scale import NARROW_LIMIT, Scale, output_problem
+from wingbeat.reference.scale import NARROW_LIMIT, Scale, find_begins, output_problem
 from wingbeat.reference.short_scale import FRACTION_BITS, ShortScale
 
 CHANNEL = 6
@@ -31,6 +31,8 @@ _FULL_BITS = 31  # of `multiply`
 _BIAS_BITS = 19
 _SHIFTS = 7
 _INT8 = (-128, 127)
+_OUTPUTS = np.arange(_INT8[0] + 1, _INT8[1] + 1)
+"""That begin somewhere; the least one does not."""
 _TRIES = (0, 1, -1, 2, -2, 3, -3)
 
 
@@ -148,7 +150,7 @@ def make_small_scale(
     nearest = np.rint(fraction * (1 << _MANTISSA_BITS)).astype(np.int64)
     if max(np.abs(sums[0] + bias).max(), np.abs(sums[1] + bias).max()) > NARROW_LIMIT:
         return None
-    begins = _begins(scale, sums)
+    begins = find_begins(scale.apply, _OUTPUTS, *sums)
     missing = np.ones(len(bias), bool)
     mantissa = np.full(len(bias), 1 << (_MANTISSA_BITS - 1))
     for other in _TRIES:
@@ -181,31 +183,13 @@ def _numbers(scale: Scale | ShortScale) -> tuple[NDArray[np.int64], NDArray[np.f
     return None if np.any(factor <= 0) else (bias, factor)
 
 
-def _begins(
-    scale: Scale | ShortScale, sums: tuple[NDArray[np.int64], NDArray[np.int64]]
-) -> NDArray[np.int64]:
-    """The smallest sum that gives at least each output from -127 on: [outputs, channels].
-
-    The largest sum plus 1 where no sum does.
-    """
-    outputs = np.arange(_INT8[0] + 1, _INT8[1] + 1)[:, np.newaxis]
-    first = np.repeat(sums[0][np.newaxis], len(outputs), axis=0)
-    last = np.repeat(sums[1][np.newaxis] + 1, len(outputs), axis=0)
-    while np.any(first < last):
-        middle = (first + last) >> 1
-        reached = scale.apply(middle) >= outputs
-        last = np.where(reached, middle, last)
-        first = np.where(reached | (first == last), first, middle + 1)
-    return first
-
-
 def _agrees(
     small: SmallScale,
     begins: NDArray[np.int64],
     sums: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> NDArray[np.bool_]:
     """Whether each output of a channel begins where it should."""
-    outputs = np.arange(_INT8[0] + 1, _INT8[1] + 1)[:, np.newaxis]
+    outputs = _OUTPUTS[:, np.newaxis]
     there = (small.apply(begins) >= outputs) | (begins > sums[1])
     not_before = (small.apply(begins - 1) < outputs) | (begins == sums[0])
     return np.asarray(np.all(there & not_before, axis=0))
