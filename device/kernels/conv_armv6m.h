@@ -1,5 +1,7 @@
 // The loops of a convolution for Cortex-M0 and M0+. conv_packed.h has the C of them, which defines them.
 
+#include "kernels/conv_products_armv6m.h"
+
 // Packs runs of length inputs of three pixels; returns the sum of the pairs. 18 cycles an input.
 //
 //   r0 next pair      r4, r5, r6 ends of the three runs   r8, r9 sums   r10, r11, r12 steps
@@ -78,24 +80,6 @@ __attribute__((naked, noinline)) static void pack(
 #define LEFT "#52"
 #define WIDE "#56"
 #define SUMS "#60"
-
-// One weight times one pair.
-#define PRODUCT(offset, add_p, add_q) \
-    "ldrb r4, [r1, #" offset "]\n" \
-    "movs r5, r4\n" \
-    "muls r5, r2\n" add_p \
-    "muls r4, r3\n" add_q
-
-#define INPUT(o0, o1, o2, o3) \
-    "ldmia r0!, {r2, r3}\n" \
-    PRODUCT(o0, "adds r6, r6, r5\n", "adds r7, r7, r4\n") \
-    PRODUCT(o1, "add r8, r5\n", "add r9, r4\n") \
-    PRODUCT(o2, "add r10, r5\n", "add r11, r4\n") \
-    "ldrb r4, [r1, #" o3 "]\n" \
-    "muls r2, r4\n" \
-    "add r12, r2\n" \
-    "muls r3, r4\n" \
-    "add lr, r3\n"
 
 #define INPUT_SIZE "48" // bytes of INPUT
 

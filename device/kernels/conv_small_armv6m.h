@@ -1,5 +1,7 @@
 // The loops of conv_small.c for Cortex-M0 and M0+; the C there defines them.
 
+#include "kernels/conv_products_armv6m.h"
+
 // Members of map_t and of wb_window_t.
 #define SMALL "#0"
 #define X "#4"
@@ -127,24 +129,6 @@ __attribute__((naked, noinline)) static void pack_at(
 #define TAPS_WIDTH "#64"
 #define ROW_REST "#68"
 #define PLACE "#72"
-
-// One weight times one pair.
-#define PRODUCT(offset, add_p, add_q) \
-    "ldrb r4, [r1, #" offset "]\n" \
-    "movs r5, r4\n" \
-    "muls r5, r2\n" add_p \
-    "muls r4, r3\n" add_q
-
-#define INPUT(o0, o1, o2, o3) \
-    "ldmia r0!, {r2, r3}\n" \
-    PRODUCT(o0, "adds r6, r6, r5\n", "adds r7, r7, r4\n") \
-    PRODUCT(o1, "add r8, r5\n", "add r9, r4\n") \
-    PRODUCT(o2, "add r10, r5\n", "add r11, r4\n") \
-    "ldrb r4, [r1, #" o3 "]\n" \
-    "muls r2, r4\n" \
-    "add r12, r2\n" \
-    "muls r3, r4\n" \
-    "add lr, r3\n"
 
 // One tap of a depthwise output; equal behind the last one.
 #define TAP \

@@ -8,6 +8,16 @@ from typing import Any
 MakeNet = Callable[[Any, tuple[int, ...], int], Any]
 
 
+def _add_normed(keras: Any, model: Any, layer: Any) -> None:
+    model.add(layer)
+    model.add(keras.layers.BatchNormalization())
+
+
+def _add_active(keras: Any, model: Any, layer: Any) -> None:
+    _add_normed(keras, model, layer)
+    model.add(keras.layers.ReLU())
+
+
 def small_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     """Convolutions over frames and bands, for log-mel features.
 
@@ -29,22 +39,16 @@ def small_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     layers = keras.layers
     model = keras.Sequential([layers.Input(shape)], name="small_cnn")
 
-    def normed(layer: Any) -> None:
-        model.add(layer)
-        model.add(layers.BatchNormalization())
-
-    def active(layer: Any) -> None:
-        normed(layer)
-        model.add(layers.ReLU())
-
-    active(layers.Conv2D(16, 5, strides=2, padding="same", use_bias=False))
+    _add_active(keras, model, layers.Conv2D(16, 5, strides=2, padding="same", use_bias=False))
     for channels, stride in ((32, 1), (48, 2)):
-        active(layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False))
-        active(layers.Conv2D(channels, 1, use_bias=False))
+        _add_active(
+            keras, model, layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False)
+        )
+        _add_active(keras, model, layers.Conv2D(channels, 1, use_bias=False))
     bands = -(-shape[1] // 4)
-    normed(layers.DepthwiseConv2D((1, bands), use_bias=False))
-    active(layers.Conv2D(64, 1, use_bias=False))
-    active(layers.Conv2D(64, (3, 1), padding="same", use_bias=False))
+    _add_normed(keras, model, layers.DepthwiseConv2D((1, bands), use_bias=False))
+    _add_active(keras, model, layers.Conv2D(64, 1, use_bias=False))
+    _add_active(keras, model, layers.Conv2D(64, (3, 1), padding="same", use_bias=False))
     model.add(layers.GlobalAveragePooling2D())
     model.add(layers.Dropout(0.3))
     model.add(layers.Dense(n_classes))
@@ -70,9 +74,7 @@ def wave_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     model = keras.Sequential([layers.Input(shape)], name="wave_cnn")
     model.add(layers.Reshape(shape[:2]))
     for channels, kernel, stride in ((12, 7, 2), (16, 5, 2), (24, 5, 1)):
-        model.add(layers.Conv1D(channels, kernel, strides=stride, use_bias=False))
-        model.add(layers.BatchNormalization())
-        model.add(layers.ReLU())
+        _add_active(keras, model, layers.Conv1D(channels, kernel, strides=stride, use_bias=False))
         model.add(layers.Dropout(0.2))
     model.add(layers.GlobalAveragePooling1D())
     model.add(layers.Dense(n_classes))
@@ -97,15 +99,12 @@ def picture_cnn(keras: Any, shape: tuple[int, ...], n_classes: int) -> Any:
     layers = keras.layers
     model = keras.Sequential([layers.Input(shape)], name="picture_cnn")
 
-    def normed(layer: Any) -> None:
-        model.add(layer)
-        model.add(layers.BatchNormalization())
-        model.add(layers.ReLU())
-
-    normed(layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False))
+    _add_active(keras, model, layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False))
     for channels, stride in ((24, 1), (32, 2), (48, 2)):
-        normed(layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False))
-        normed(layers.Conv2D(channels, 1, use_bias=False))
+        _add_active(
+            keras, model, layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False)
+        )
+        _add_active(keras, model, layers.Conv2D(channels, 1, use_bias=False))
     model.add(layers.GlobalAveragePooling2D())
     model.add(layers.Dropout(0.2))
     model.add(layers.Dense(n_classes))
