@@ -119,8 +119,12 @@ def fastest(program: Program, arch: str) -> Program:
 
 def fastest_module(program: Program, arch: str, fits: Callable[[Module], bool]) -> Module:
     """The module of a program in its fastest form, or as it is if that does not fit."""
-    module = fastest(program, arch).assemble(arch)
-    return module if fits(module) else program.assemble(arch)
+    wide = wide_form(program, arch)
+    if wide is not None:
+        module = wide.program.assemble(arch)
+        if fits(module):
+            return module
+    return program.assemble(arch)
 
 
 def _choice(program: Program, other: dict[int, Operator], arch: str) -> Choice:
